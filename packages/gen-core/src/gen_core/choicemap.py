@@ -1,0 +1,504 @@
+"""Choice maps: the values of random choices, by address."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, final, overload, runtime_checkable
+
+from torch import Tensor
+
+from gen_core.address import Address, Key, Path, PathPart, as_path
+from gen_core.choicemap_text import draw, one_line
+from gen_core.choicemap_values import from_vector, same_value, to_vector
+from gen_core.errors import AddressCollisionError, ChoicesError, NoChoiceError
+from gen_core.selection import ALL, NONE, Selection
+
+T = TypeVar("T")
+D = TypeVar("D")
+K_co = TypeVar("K_co", covariant=True)
+V_co = TypeVar("V_co", covariant=True)
+
+
+class ChoiceMap(ABC):
+    """An immutable tree of choices: one value (a leaf), or submaps by key (a branch), or empty.
+
+    To write one, implement the four abstract members. `child` returns the very object `EMPTY`
+    where there is nothing, which callers test with `is`; `child_keys` may list such a key too.
+    Addresses of one part are given bare (`"slope"`), longer ones as tuples (`("y", 3)`).
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def child(self, key: PathPart, /) -> ChoiceMap:
+        """Return the submap at one normalised key, `EMPTY` if there is none."""
+
+    @abstractmethod
+    def child_keys(self) -> Collection[PathPart]:
+        """Return the keys of the submaps, in order."""
+
+    @property
+    @abstractmethod
+    def is_leaf(self) -> bool:
+        """Whether this is one value, at the empty address."""
+
+    @property
+    @abstractmethod
+    def value(self) -> Any:
+        """The value of a leaf.
+
+        Raises:
+            NoChoiceError: This is not a leaf.
+        """
+
+    @final
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no choice."""
+        return not self.is_leaf and all(self.child(key).is_empty for key in self.child_keys())
+
+    @final
+    def submap(self, address: Address | Key[Any], /) -> ChoiceMap:
+        """Return the choices at and below `address`, relative to it; `EMPTY` if there are none."""
+        choices: ChoiceMap = self
+        for key in as_path(address):
+            choices = choices.child(key)
+        return choices
+
+    @overload
+    def __getitem__(self, address: Key[T], /) -> T: ...
+    @overload
+    def __getitem__(self, address: Address, /) -> Any: ...
+    @final
+    def __getitem__(self, address: Address | Key[Any], /) -> Any:
+        """Return the value at `address`.
+
+        Raises:
+            NoChoiceError: There is none; names the nearest addresses.
+        """
+        found = self.submap(address)
+        if found.is_leaf:
+            return found.value
+        raise NoChoiceError(as_path(address), self.paths())
+
+    @overload
+    def get(self, address: Key[T], default: None = None, /) -> T | None: ...
+    @overload
+    def get(self, address: Key[T], default: D, /) -> T | D: ...
+    @overload
+    def get(self, address: Address, default: object = None, /) -> Any: ...
+    @final
+    def get(self, address: Address | Key[Any], default: object = None, /) -> Any:
+        """Return the value at `address`, or `default` if there is none."""
+        found = self.submap(address)
+        return found.value if found.is_leaf else default
+
+    @final
+    def __contains__(self, address: Address | Key[Any], /) -> bool:
+        return self.submap(address).is_leaf
+
+    @final
+    def leaves(self) -> Iterator[tuple[Path, Any]]:
+        """Yield each path and value, in order."""
+        if self.is_leaf:
+            yield (), self.value
+            return
+        # A stack rather than recursion: models recurse deeper than Python's limit allows here.
+        open_nodes: list[tuple[Path, ChoiceMap, Iterator[PathPart]]] = []
+        open_nodes.append(((), self, iter(self.child_keys())))
+        while open_nodes:
+            path, node, keys = open_nodes[-1]
+            for key in keys:
+                child = node.child(key)
+                if child.is_leaf:
+                    yield (*path, key), child.value
+                else:
+                    open_nodes.append(((*path, key), child, iter(child.child_keys())))
+                    break
+            else:
+                open_nodes.pop()
+
+    @final
+    def paths(self) -> list[Path]:
+        """Return the addresses, always as tuples."""
+        return [path for path, _ in self.leaves()]
+
+    @final
+    def items(self) -> list[tuple[Address, Any]]:
+        """Return each address and its value."""
+        return [(_bare(path), value) for path, value in self.leaves()]
+
+    @final
+    def keys(self) -> list[Address]:
+        """Return the addresses."""
+        return [_bare(path) for path, _ in self.leaves()]
+
+    @final
+    def values(self) -> list[Any]:
+        """Return the values."""
+        return [value for _, value in self.leaves()]
+
+    @final
+    def __iter__(self) -> Iterator[Address]:
+        return iter(self.keys())
+
+    @final
+    def __len__(self) -> int:
+        return sum(1 for _ in self.leaves())
+
+    @final
+    def __bool__(self) -> bool:
+        return not self.is_empty
+
+    @final
+    def merge(self, other: ChoiceMap, /) -> ChoiceMap:
+        """Return the choices of both, which must not touch each other.
+
+        Raises:
+            AddressCollisionError: Both have a value at one address, or one has a value at an
+                address and the other one below it.
+        """
+        return _merge(self, other)
+
+    @final
+    def override(self, other: ChoiceMap, /) -> ChoiceMap:
+        """Return the choices of both, those of `other` where the two touch."""
+        return _join(self, other, (), lambda path, old, new: new)
+
+    @final
+    def filter(self, selection: Selection, /) -> ChoiceMap:
+        """Return the choices whose addresses are selected."""
+        if selection is ALL:
+            return self
+        if selection is NONE:
+            return EMPTY
+        if self.is_leaf:
+            return self if selection.selects_here else EMPTY
+        return branch((key, self.child(key).filter(selection.child(key))) for key in self.child_keys())
+
+    @final
+    def map(self, function: Callable[[Any], object], /) -> ChoiceMap:
+        """Return the same addresses with `function` applied to each value."""
+        if self.is_leaf:
+            return Leaf(function(self.value))
+        return branch((key, self.child(key).map(function)) for key in self.child_keys())
+
+    @final
+    def addresses(self) -> Selection:
+        """Return the selection of these addresses and what is below them, where they exist."""
+        return _addresses(self)
+
+    @final
+    def to_vector(self) -> Tensor:
+        """Return all values in one vector, differentiably.
+
+        The order depends on the addresses only: indices before strings, indices by number,
+        strings as sorted. Integers, booleans and other objects have no place in a vector.
+
+        Returns:
+            Shape `(n,)`, with `n` the number of elements of all values.
+
+        Raises:
+            NotFloatingPointError: A value is neither a floating point tensor nor a float.
+        """
+        return to_vector(self.leaves())
+
+    @final
+    def from_vector(self, vector: Tensor, /) -> ChoiceMap:
+        """Return the choices that `to_vector` would turn into `vector`.
+
+        Returns:
+            Tensors with the addresses, shapes and dtypes of these choices. In place of a float,
+            a tensor of shape `()` with the dtype of `vector`.
+
+        Raises:
+            NotFloatingPointError: As `to_vector`.
+            VectorLengthError: `vector` has another shape than `to_vector()` has.
+        """
+        return from_paths(from_vector(self.leaves(), vector))
+
+    @final
+    def __eq__(self, other: object) -> bool:
+        """Whether `other` has the same addresses, in any order, and equal values.
+
+        Tensors are equal if shape, dtype, device and elements are, and to a Python number if
+        `item()` is.
+        """
+        if not isinstance(other, ChoiceMap):
+            return NotImplemented
+        mine, others = dict(self.leaves()), dict(other.leaves())
+        return mine.keys() == others.keys() and all(
+            same_value(value, others[path]) for path, value in mine.items()
+        )
+
+    @final
+    def __repr__(self) -> str:
+        return one_line(self.leaves())
+
+    @final
+    def __str__(self) -> str:
+        return draw(self)
+
+
+@final
+class Leaf(ChoiceMap):
+    """One value, at the empty address."""
+
+    __slots__ = ("_value",)
+
+    is_leaf: Final = True
+
+    def __init__(self, value: object, /) -> None:
+        self._value = value
+
+    def child(self, key: PathPart, /) -> ChoiceMap:
+        return EMPTY
+
+    def child_keys(self) -> Collection[PathPart]:
+        return ()
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+
+@final
+class Branch(ChoiceMap):
+    """Submaps by key. Use `branch` unless no child is empty and nobody changes the dict."""
+
+    __slots__ = ("_children",)
+
+    is_leaf: Final = False
+
+    def __init__(self, children: Mapping[PathPart, ChoiceMap], /) -> None:
+        self._children = children
+
+    def child(self, key: PathPart, /) -> ChoiceMap:
+        return self._children.get(key, EMPTY)
+
+    def child_keys(self) -> Collection[PathPart]:
+        return self._children.keys()
+
+    @property
+    def value(self) -> Any:
+        raise NoChoiceError((), self.paths())
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        if self is EMPTY:
+            return "EMPTY"  # a copy must be this very object
+        return Branch, (self._children,)
+
+
+EMPTY: Final[ChoiceMap] = Branch({})
+"""No choices."""
+
+
+@runtime_checkable
+class SupportsItems(Protocol[K_co, V_co]):
+    """A dict, as far as choices are concerned: unlike a dict's, its key type is covariant."""
+
+    def items(self) -> Iterable[tuple[K_co, V_co]]:
+        """Return pairs of key and value."""
+        ...
+
+
+Choices: TypeAlias = ChoiceMap | SupportsItems[Address | Key[Any], object]
+"""What is taken wherever choices are: a choice map or a dict by address, nested or not."""
+
+
+def choicemap(choices: Choices | None = None, /) -> ChoiceMap:
+    """Build a choice map.
+
+    Args:
+        choices: A dict by address. Dicts and choice maps among its values are submaps. A choice
+            map is returned as it is.
+
+    >>> choicemap({"slope": 1.0, ("y", 0): 2.0, "sub": {"x": 3.0}})
+
+    Raises:
+        AddressCollisionError: Two values have one address, or one is below another.
+        AddressError: A key of the dict is not an address.
+        ChoicesError: `choices` is neither a choice map nor a dict.
+    """
+    if choices is None:
+        return EMPTY
+    if isinstance(choices, ChoiceMap):
+        return choices
+    # A check against a protocol takes microseconds, and nearly every argument is a dict.
+    if type(choices) is not dict and not isinstance(choices, SupportsItems):
+        raise ChoicesError(choices)
+    return _build(choices.items(), ())
+
+
+def branch(children: Iterable[tuple[PathPart, ChoiceMap]]) -> ChoiceMap:
+    """Return the choice map with these submaps by key, of which empty ones vanish."""
+    kept = {key: child for key, child in children if child is not EMPTY and not child.is_empty}
+    return Branch(kept) if kept else EMPTY
+
+
+def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
+    """Return the choice map with these values, without a check: no path may begin another."""
+    tree: _Tree = {}
+    for path, value in pairs:
+        if not path:
+            return Leaf(value)
+        _place(tree, path, Leaf(value))
+    return _freeze(tree)
+
+
+def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
+    """Return the choice map with these submaps, without a check: no path may begin another."""
+    tree: _Tree = {}
+    for path, choices in pairs:
+        if choices is EMPTY or choices.is_empty:
+            continue
+        if not path:
+            return choices
+        _place(tree, path, choices)
+    return _freeze(tree)
+
+
+_Tree: TypeAlias = "dict[PathPart, ChoiceMap | _Tree]"
+
+_PLAIN: Final = frozenset({float, int, bool, str, Tensor})
+
+
+def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> ChoiceMap:
+    tree: _Tree = {}
+    root: ChoiceMap = EMPTY
+    for address, value in items:
+        path = as_path(address)
+        choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
+        if not path:
+            root = _merge(root, choices, prefix)
+        elif choices is EMPTY:
+            continue
+        elif len(path) == 1 and path[0] not in tree:
+            tree[path[0]] = choices
+        else:
+            _insert(tree, path, choices, prefix)
+    return _merge(root, _freeze(tree), prefix)
+
+
+def _submap(value: object, path: Path) -> ChoiceMap:
+    if isinstance(value, ChoiceMap):
+        return EMPTY if value.is_empty else value
+    return _build(value.items(), path) if isinstance(value, Mapping) else Leaf(value)
+
+
+def _place(tree: _Tree, path: Path, choices: ChoiceMap) -> None:
+    node: Any = tree
+    for key in path[:-1]:
+        below = node.get(key)
+        if below is None:
+            below = node[key] = {}
+        node = below
+    node[path[-1]] = choices
+
+
+def _insert(tree: _Tree, path: Path, choices: ChoiceMap, prefix: Path) -> None:
+    node = tree
+    for depth, key in enumerate(path[:-1], start=1):
+        below = node.get(key)
+        if below is None:
+            below = node[key] = {}
+        elif not isinstance(below, dict):
+            if below.is_leaf:
+                first = path[depth:] + choices.paths()[0]
+                raise AddressCollisionError(prefix + path[:depth], prefix + path[:depth] + first)
+            # A submap that was given whole is opened one level, for the new choice to go below.
+            below = node[key] = dict(_children(below))
+        node = below
+    old = node.get(path[-1])
+    if old is not None:
+        old = old if isinstance(old, ChoiceMap) else _freeze(old)
+        choices = _merge(old, choices, prefix + path)
+    node[path[-1]] = choices
+
+
+def _freeze(tree: _Tree) -> ChoiceMap:
+    if not tree:
+        return EMPTY
+    for key, below in tree.items():
+        if type(below) is dict:
+            tree[key] = _freeze(below)
+    frozen: Any = tree
+    return Branch(frozen)
+
+
+def _merge(left: ChoiceMap, right: ChoiceMap, prefix: Path = ()) -> ChoiceMap:
+    return _join(left, right, prefix, _collide)
+
+
+def _collide(path: Path, left: ChoiceMap, right: ChoiceMap) -> ChoiceMap:
+    if left.is_leaf and right.is_leaf:
+        raise AddressCollisionError(path)
+    longer = right if left.is_leaf else left
+    raise AddressCollisionError(path, path + longer.paths()[0])
+
+
+def _join(
+    left: ChoiceMap,
+    right: ChoiceMap,
+    path: Path,
+    touch: Callable[[Path, ChoiceMap, ChoiceMap], ChoiceMap],
+) -> ChoiceMap:
+    if right is EMPTY or right.is_empty:
+        return left
+    if left is EMPTY or left.is_empty:
+        return right
+    if left.is_leaf or right.is_leaf:
+        return touch(path, left, right)
+    children = _children(left)
+    for key, new in _children(right).items():
+        old = children.get(key)
+        children[key] = new if old is None else _join(old, new, (*path, key), touch)
+    return Branch(children)
+
+
+def _children(choices: ChoiceMap) -> dict[PathPart, ChoiceMap]:
+    """Return a new dict of the submaps that are not empty."""
+    children = ((key, choices.child(key)) for key in choices.child_keys())
+    return {key: child for key, child in children if child is not EMPTY}
+
+
+def _bare(path: Path) -> Address:
+    return path[0] if len(path) == 1 else path
+
+
+def _addresses(choices: ChoiceMap) -> Selection:
+    if choices.is_leaf:
+        return ALL
+    return NONE if choices.is_empty else _Addresses(choices)
+
+
+@final
+class _Addresses(Selection):
+    """A view of a branch: a selection without literals, since a missing address is no mistake."""
+
+    __slots__ = ("_choices",)
+
+    def __init__(self, choices: ChoiceMap) -> None:
+        self._choices = choices
+
+    def child(self, key: PathPart, /) -> Selection:
+        return _addresses(self._choices.child(key))
+
+    @property
+    def selects_here(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Addresses):
+            return NotImplemented
+        return self._paths() == other._paths()
+
+    def __hash__(self) -> int:
+        return hash(self._paths())
+
+    def _paths(self) -> frozenset[Path]:
+        return frozenset(self._choices.paths())
+
+    def __repr__(self) -> str:
+        return f"{self._choices!r}.addresses()"

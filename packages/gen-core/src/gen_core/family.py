@@ -1,0 +1,94 @@
+"""What the author of a distribution implements: a parametric family of densities.
+
+To add a distribution, write a class with these members and wrap one instance of it,
+`my_distribution = gen_core.Distribution(MyFamily())`; to have it found by name, return it
+from the `gen_distributions` hook (`gen_core/hookspecs.py`). Nothing needs to be inherited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributions.constraints import Constraint
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Requirement(NamedTuple):
+    """One demand on a parameter, and where it holds."""
+
+    parameter: str
+    """The parameter's name in the signature of `sample`."""
+    must: str
+    """What it must be, as it reads after "must be": `positive`, `greater than low`."""
+    holds: Tensor
+    """Boolean, of any shape that broadcasts with the parameters' batch shape."""
+
+
+class Family(Protocol[P, T]):
+    """A family of probability densities, indexed by parameters `P`, over values of type `T`.
+
+    Parameters broadcast against each other as in `torch.distributions`: the last `event_dim`
+    dimensions of a value belong to one event, the dimensions before it are independent events.
+    The number of trailing dimensions of a parameter that belong to one event is
+    `arg_constraints[name].event_dim`. Any number of leading dimensions is allowed everywhere,
+    which lets many choices be scored by one call.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that models use, and under which plugins register the distribution."""
+        ...
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether the density is with respect to counting measure."""
+        ...
+
+    @property
+    def has_rsample(self) -> bool:
+        """Whether `sample` is differentiable in the parameters."""
+        ...
+
+    @property
+    def is_enumerable(self) -> bool:
+        """Whether `enumerate_support` works."""
+        ...
+
+    @property
+    def event_dim(self) -> int:
+        """How many trailing dimensions of a value belong to one event."""
+        ...
+
+    @property
+    def arg_constraints(self) -> Mapping[str, Constraint]:
+        """The constraint of each parameter that is a tensor, by name."""
+        ...
+
+    def support(self, *args: P.args, **kwargs: P.kwargs) -> Constraint:
+        """Return the set of values whose density can be positive."""
+        ...
+
+    def sample(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Draw one value. Only out-of-place random operations, so that it can be batched."""
+        ...
+
+    def log_prob(self, value: T, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        """Return log densities in nats, one an event; -inf off the support."""
+        ...
+
+    def convert(self, value: object, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return a given value (a Python number, an array, a tensor) as this family's kind."""
+        ...
+
+    def enumerate_support(self, *args: P.args, **kwargs: P.kwargs) -> Sequence[T]:
+        """Return every value of the support, each with the shape that `sample` gives."""
+        ...
+
+    def requirements(self, *args: P.args, **kwargs: P.kwargs) -> Iterable[Requirement]:
+        """Return what the parameters must satisfy, evaluated on these parameters."""
+        ...

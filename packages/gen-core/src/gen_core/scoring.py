@@ -1,0 +1,263 @@
+"""Scoring choices: once per distribution, on stacked arguments.
+
+Scoring one choice at a time costs a dozen tensor operations each; scoring the K choices of one
+distribution together costs the same dozen for all of them. Runs therefore record values and score
+them when the body has returned, and never later: a score computed lazily would escape `vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gen_core.address import Path, show
+from gen_core.arguments import NO_KWARGS
+from gen_core.choice import ChoiceTrace
+from gen_core.errors import ChangedInPlaceError, ParameterError, ValueShapeError
+from gen_core.readable import values_are_readable
+
+if TYPE_CHECKING:
+    from gen_core.call import Call
+    from gen_core.distribution import Distribution
+    from gen_core.family import Requirement
+
+STACKED_ELEMENTS = 4096
+"""Values with more elements are scored one by one: stacking would copy more than it saves."""
+
+
+def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], model: str) -> Tensor:
+    """Set the score of each choice, and return their sum, shape `()`, in float64 where the device has it.
+
+    Args:
+        choices: Recorded choices without a score.
+        paths: Their addresses, for messages.
+        model: The name of the function that made them, for messages.
+
+    Raises:
+        ParameterError: A parameter is outside its constraint; names it and the address.
+        ChangedInPlaceError: A value or an argument was changed after the choice was made.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, choice in enumerate(choices):
+        if not choice.is_intact():
+            raise ChangedInPlaceError(model, paths[row])
+        groups.setdefault(id(choice.gen_fn), []).append(row)
+    total = None
+    for rows in groups.values():
+        group = _Group([choices[row] for row in rows], [paths[row] for row in rows], model)
+        total = group.score() if total is None else total + group.score()
+    return torch.zeros((), dtype=torch.float64) if total is None else total
+
+
+def sum_scores(choices: Sequence[ChoiceTrace[Any]]) -> Tensor:
+    """Return the sum of the scores of scored choices, by columns where they share one."""
+    columns: dict[int, tuple[Tensor, list[int]]] = {}
+    total: Tensor | None = None
+    for choice in choices:
+        if type(choice._score) is tuple:
+            column, row = choice._score
+            columns.setdefault(id(column), (column, []))[1].append(row)
+        else:
+            score = choice.score.to(total_dtype(choice.score))
+            total = score if total is None else total + score
+    for column, rows in columns.values():
+        part = column if len(rows) == len(column) else column[torch.tensor(rows, device=column.device)]
+        score = part.sum(dtype=total_dtype(column))
+        total = score if total is None else total + score
+    return torch.zeros((), dtype=torch.float64) if total is None else total
+
+
+def total_dtype(score: Tensor) -> torch.dtype:
+    """Return the dtype in which scores on this device are totalled."""
+    return score.dtype if score.device.type == "mps" else torch.float64
+
+
+def log_density(call: Call[Any], value: object) -> Tensor:
+    """Return the log density of one value, summed over its elements, shape `()`."""
+    choice = ChoiceTrace(call, value)
+    _Group([choice], [()], call.gen_fn.name).score()
+    return choice.score
+
+
+def given_value(call: Call[Any], value: object, path: Path = ()) -> Any:
+    """Return a given value as the kind of value that the call's distribution draws.
+
+    Raises:
+        ValueShapeError: Its shape is not the one that the parameters broadcast to.
+    """
+    distribution: Distribution[..., Any] = call.gen_fn  # type: ignore[assignment]
+    converted = distribution.family.convert(value, *call.args, **call.kwargs)
+    if isinstance(converted, Tensor) and (converted.dim() or not all(map(_is_scalar, call.args))):
+        _check_shape(distribution, call, converted, path)
+    return converted
+
+
+def _is_scalar(argument: object) -> bool:
+    return type(argument) is float or (isinstance(argument, Tensor) and not argument.dim())
+
+
+def _check_shape(distribution: Distribution[..., Any], call: Call[Any], value: Tensor, path: Path) -> None:
+    family = distribution.family
+    shapes = []
+    for name, argument in zip(distribution.signature.parameters, call.args, strict=False):
+        constraint = family.arg_constraints.get(name)
+        if isinstance(argument, Tensor) and constraint is not None:
+            shapes.append(argument.shape[: argument.dim() - constraint.event_dim])
+        elif constraint is not None and constraint.event_dim and argument is not None:
+            return  # a sequence: the family converts it, and torch checks it
+    expected = tuple(torch.broadcast_shapes(*shapes))
+    given = tuple(value.shape[: value.dim() - family.event_dim])
+    if value.dim() < family.event_dim or given != expected:
+        raise ValueShapeError(family.name, path, tuple(value.shape), expected, family.event_dim)
+
+
+class _Group:
+    """The choices of one distribution in one run."""
+
+    def __init__(self, choices: list[ChoiceTrace[Any]], paths: list[Path], model: str) -> None:
+        self.choices = choices
+        self.paths = paths
+        self.model = model
+        self.distribution: Distribution[..., Any] = choices[0].gen_fn  # type: ignore[assignment]
+
+    def score(self) -> Tensor:
+        """Score all choices: those that stack together, the others one by one."""
+        if len(self.choices) == 1:
+            return self._score_one(0)
+        if self._stacks():
+            return self._score_stack(range(len(self.choices)))
+        stacks: dict[object, list[int]] = {}
+        for row, choice in enumerate(self.choices):
+            stacks.setdefault(_layout(choice), []).append(row)
+        totals: list[Tensor] = []
+        for layout, rows in stacks.items():
+            if layout is None or len(rows) == 1:
+                totals.extend(self._score_one(row) for row in rows)
+            else:
+                totals.append(self._score_stack(rows))
+        return totals[0] if len(totals) == 1 else torch.stack(totals).sum()
+
+    def _stacks(self) -> bool:
+        """Return whether all choices have the layout of the first; a column at a time, which is fast."""
+        choices = self.choices
+        if _layout(choices[0]) is None or any(choice._call.kwargs for choice in choices):
+            return False
+        columns = zip(*[choice._call.args for choice in choices], strict=True)
+        return _are_alike([choice._retval for choice in choices]) and all(map(_are_alike, columns))
+
+    def _score_one(self, row: int) -> Tensor:
+        choice = self.choices[row]
+        call = choice.call
+        family = self.distribution.family
+        self._check(call.args, call.kwargs, [row])
+        densities = family.log_prob(choice.retval, *call.args, **call.kwargs)
+        score = densities.sum() if densities.dim() else densities
+        choice._score = score
+        return score.to(total_dtype(score))
+
+    def _score_stack(self, rows: Sequence[int]) -> Tensor:
+        family = self.distribution.family
+        choices = [self.choices[row] for row in rows]
+        values = torch.stack([choice._retval for choice in choices])
+        batch_dim = values.dim() - 1 - family.event_dim
+        columns = zip(*[choice._call.args for choice in choices], strict=True)
+        args = tuple(
+            _column(column, values, batch_dim, event_dim)
+            for column, event_dim in zip(columns, self._event_dims(), strict=True)
+        )
+        self._check(args, NO_KWARGS, rows)
+        densities = family.log_prob(values, *args)
+        scores = densities.flatten(1).sum(1) if densities.dim() > 1 else densities
+        for position, choice in enumerate(choices):
+            choice._score = scores, position
+        return scores.sum(dtype=total_dtype(scores))
+
+    def _event_dims(self) -> list[int]:
+        constraints = self.distribution.family.arg_constraints
+        names = list(self.distribution.signature.parameters)[: len(self.choices[0].call.args)]
+        return [constraints[name].event_dim if name in constraints else 0 for name in names]
+
+    def _check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], rows: Sequence[int]) -> None:
+        if not values_are_readable():
+            return
+        for requirement in self.distribution.family.requirements(*args, **kwargs):
+            if not bool(requirement.holds.all()):
+                self._refuse(requirement, rows)
+
+    def _refuse(self, requirement: Requirement, rows: Sequence[int]) -> None:
+        fails = ~requirement.holds
+        row = rows[0]
+        if len(rows) > 1 and fails.dim() and len(fails) == len(rows):
+            row = rows[
+                int(fails.flatten(1).any(1).int().argmax() if fails.dim() > 1 else fails.int().argmax())
+            ]
+        names = list(self.distribution.signature.parameters)
+        value = self.choices[row].call.values()[names.index(requirement.parameter)]
+        raise ParameterError(
+            self.distribution.name,
+            requirement.parameter,
+            requirement.must,
+            value,
+            show(self.paths[row]),
+            self.model,
+        )
+
+
+def _are_alike(column: Sequence[Any]) -> bool:
+    """Return whether the values of many choices, or one argument of them, can be stacked."""
+    first = column[0]
+    if isinstance(first, Tensor):
+        if all(value is first for value in column):
+            return True
+        if not all(isinstance(value, Tensor) for value in column):
+            return False
+        shape, dtype, device = first.shape, first.dtype, first.get_device()
+        return all(
+            [
+                value.shape == shape and value.dtype is dtype and value.get_device() == device
+                for value in column
+            ]
+        )
+    kind = type(first)
+    return (first is None or isinstance(first, float | int)) and all(
+        [type(value) is kind for value in column]
+    )
+
+
+def _layout(choice: ChoiceTrace[Any]) -> object:
+    """Return what choices must share to be stacked, None for a choice that cannot be."""
+    value = choice.retval
+    if not isinstance(value, Tensor) or value.numel() > STACKED_ELEMENTS or choice.call.kwargs:
+        return None
+    layout: list[object] = [value.shape, value.dtype, value.device]
+    for argument in choice.call.args:
+        if isinstance(argument, Tensor):
+            layout += (argument.shape, argument.dtype, argument.device)
+        elif argument is None or isinstance(argument, float | int):
+            layout.append(type(argument))
+        else:
+            return None
+    return tuple(layout)
+
+
+def _column(arguments: Sequence[Any], values: Tensor, batch_dim: int, event_dim: int) -> Any:
+    """Stack one argument of many choices, so that it broadcasts against the stacked values."""
+    first = arguments[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        if all(argument is first for argument in arguments):
+            return first
+        column = torch.stack(list(arguments))
+        missing = batch_dim - (column.dim() - 1 - event_dim)
+        return column if missing <= 0 else column.reshape(len(column), *[1] * missing, *column.shape[1:])
+    dtype = None
+    if isinstance(first, float):
+        dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
+    if arguments.count(first) == len(arguments):
+        return torch.tensor(first, dtype=dtype, device=values.device)
+    column = torch.tensor(arguments, dtype=dtype, device=values.device)
+    return column.reshape(-1, *[1] * batch_dim)

@@ -1,0 +1,66 @@
+"""Verification of change hints: every edit done twice, with hints and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from gen_core.diff import UNKNOWN, ArgDiffs, comparing
+from gen_core.errors import HintError
+from gen_core.results import Updated
+
+if TYPE_CHECKING:
+    from gen_core.trace import Trace
+
+R = TypeVar("R")
+
+
+@contextmanager
+def verify_hints() -> Iterator[None]:
+    """Run every edit again without hints while the block runs, and raise where a hint lied.
+
+    Raises:
+        HintError: An edit with hints differs from the same edit without.
+    """
+    token = _verifying.set(True)
+    try:
+        yield
+    finally:
+        _verifying.reset(token)
+
+
+def verified(trace: Trace[R], diffs: ArgDiffs, edit: Callable[[ArgDiffs], Updated[R]]) -> Updated[R]:
+    """Return `edit(diffs)`, checked against the edit without hints where that was asked for."""
+    if not _verifying.get():
+        return edit(diffs)
+    state = torch.get_rng_state()
+    hinted = edit(diffs)
+    after = torch.get_rng_state()
+    torch.set_rng_state(state)
+    with comparing(lambda old, new, version: UNKNOWN):
+        plain = edit((UNKNOWN,) * len(diffs))
+    torch.set_rng_state(after)
+    differing = _differences(hinted, plain)
+    if differing:
+        raise HintError(trace.gen_fn.name, diffs, differing)
+    return hinted
+
+
+def _differences(hinted: Updated[Any], plain: Updated[Any]) -> list[str]:
+    found = []
+    if not torch.allclose(hinted.weight, plain.weight, rtol=1e-4, atol=1e-4, equal_nan=True):
+        found.append(f"weight {float(hinted.weight):.6g} instead of {float(plain.weight):.6g}")
+    if not torch.allclose(hinted.trace.score, plain.trace.score, rtol=1e-4, atol=1e-4, equal_nan=True):
+        found.append(f"score {float(hinted.trace.score):.6g} instead of {float(plain.trace.score):.6g}")
+    if hinted.trace.choices != plain.trace.choices:
+        found.append("other choices")
+    if hinted.discard != plain.discard:
+        found.append("another discard")
+    return found
+
+
+_verifying: ContextVar[bool] = ContextVar("gen_verify_hints", default=False)

@@ -1,0 +1,87 @@
+"""Where in a model something happened: the notes that errors carry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType, FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+from gen_core.address import Path, show
+
+if TYPE_CHECKING:
+    from gen_core.interface import GenerativeFunction
+
+
+@final
+@dataclass(frozen=True)
+class Where:
+    """The innermost model, file and line that an error passed through."""
+
+    model: str
+    file: str
+    line: int
+
+    def note(self, path: Path) -> str:
+        """Return the note for an error at `path` of the outermost model."""
+        place = f"{self.model} ({self.file}:{self.line})"
+        return f"Raised in {place}, at address {show(path)}." if path else f"Raised in {place}."
+
+
+def annotate_address(error: BaseException, path: Path) -> None:
+    """Note on `error` that it comes from `path` of the body that now sees it."""
+    setattr(error, _PATH, path + getattr(error, _PATH, ()))
+
+
+def annotate(error: BaseException, gen_fn: GenerativeFunction[..., Any], body: Callable[..., Any]) -> None:
+    """Note on `error` the innermost model, file and line, and the address path so far.
+
+    A frame at a time: an error on its way out passes here once for each body that was running.
+    """
+    where: Where | None = getattr(error, _WHERE, None)
+    if where is None:
+        code = code_of(body)
+        line = _line_in(error.__traceback__, code)
+        if code is None or line is None:
+            return
+        where = Where(gen_fn.name, code.co_filename, line)
+        setattr(error, _WHERE, where)
+    previous: str | None = getattr(error, _NOTE, None)
+    if previous is not None:
+        error.__notes__.remove(previous)
+    note = where.note(getattr(error, _PATH, ()))
+    setattr(error, _NOTE, note)
+    error.add_note(note)
+
+
+def location(gen_fn: GenerativeFunction[..., Any], body: Callable[..., Any]) -> str:
+    """Return `name (file:line)` for the line of `body` that is running now, or for its definition."""
+    code = code_of(body)
+    if code is None:
+        return gen_fn.name
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is code:
+            return f"{gen_fn.name} ({code.co_filename}:{frame.f_lineno})"
+        frame = frame.f_back
+    return f"{gen_fn.name} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def code_of(body: Callable[..., Any]) -> CodeType | None:
+    """Return the code object of a function or bound method."""
+    code = getattr(getattr(body, "__func__", body), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _line_in(traceback: TracebackType | None, code: CodeType | None) -> int | None:
+    while traceback is not None:
+        if traceback.tb_frame.f_code is code:
+            return traceback.tb_lineno
+        traceback = traceback.tb_next
+    return None
+
+
+_PATH = "__gen_path__"
+_WHERE = "__gen_where__"
+_NOTE = "__gen_note__"
