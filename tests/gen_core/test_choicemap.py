@@ -16,18 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gen_core.address import Key, PathPart
-from gen_core.choicemap import (
-    EMPTY,
-    Branch,
-    ChoiceMap,
-    Choices,
-    Leaf,
-    SupportsItems,
-    branch,
-    choicemap,
-    from_paths,
-    graft,
-)
+from gen_core.choicemap import EMPTY, Branch, ChoiceMap, Leaf, branch
+from gen_core.choicemap_build import Choices, SupportsItems, choicemap, from_paths, graft
 from gen_core.errors import (
     AddressCollisionError,
     AddressError,
@@ -36,7 +26,8 @@ from gen_core.errors import (
     NotFloatingPointError,
     VectorLengthError,
 )
-from gen_core.selection import ALL, ANY, NONE, select, where
+from gen_core.selection import ALL, NONE
+from gen_core.selection_build import ANY, select, where
 
 KEYS = st.sampled_from(["a", "b", "c", 0, 1, 10])
 

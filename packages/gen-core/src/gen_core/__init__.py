@@ -4,7 +4,8 @@ from gen_core import rooms
 from gen_core.address import Address, Key, Path
 from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
-from gen_core.choicemap import EMPTY, ChoiceMap, Choices, Leaf, choicemap
+from gen_core.choicemap import EMPTY, ChoiceMap, Leaf
+from gen_core.choicemap_build import Choices, choicemap
 from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, IntDiff, VectorDiff
 from gen_core.distribution import Distribution
 from gen_core.draw import draw, drawing
@@ -44,7 +45,8 @@ from gen_core.plugins import plugins
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
 from gen_core.rooms import Rooms
 from gen_core.run import Handler
-from gen_core.selection import ALL, ANY, NONE, Selection, select, selection_of, where
+from gen_core.selection import ALL, NONE, Selection
+from gen_core.selection_build import ANY, select, selection_of, where
 from gen_core.surface import inline, param
 from gen_core.trace import Trace
 from gen_core.verify import verify_hints

@@ -62,9 +62,14 @@ def as_path(address: Address | Key[Any]) -> Path:
     return _normalise(address)
 
 
+def bare(path: Path) -> Address:
+    """Return `path` as users write it: of one part, the part itself."""
+    return path[0] if len(path) == 1 else path
+
+
 def show(path: Path) -> str:
     """Return `path` as it is written after `@`: `'x'`, `3`, `('y', 3)`."""
-    return repr(path[0]) if len(path) == 1 else repr(path)
+    return repr(bare(path))
 
 
 def show_all(paths: Iterable[Path], *, limit: int = 10) -> str:

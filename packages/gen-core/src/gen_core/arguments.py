@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, final
 
-from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, compare
+from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, compare, is_revisiting
 from gen_core.errors import ArgumentDiffError
 
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
@@ -75,5 +75,5 @@ def hinted(
 
 
 def all_unchanged(diffs: ArgDiffs) -> bool:
-    """Return whether every hint says UNCHANGED."""
-    return all(diff is UNCHANGED for diff in diffs)
+    """Return whether every hint says UNCHANGED, and what has no arguments counts as unchanged."""
+    return all(diff is UNCHANGED for diff in diffs) and not is_revisiting()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, final
 from gen_core import rooms
 from gen_core.address import Address, Key
 from gen_core.arguments import NO_KWARGS
-from gen_core.choicemap import Choices, choicemap
+from gen_core.choicemap_build import Choices, choicemap
 from gen_core.errors import ForgottenAddressError, OutsideModelError
 from gen_core.judge import judge_constraints
 from gen_core.results import Assessed, Generated, Proposed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 from torch import Tensor
 
 from gen_core.choicemap import Leaf
-from gen_core.diff import same_arguments, version_of
+from gen_core.diff import retval_version_of, same_arguments, version_of
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ChoiceTrace(Trace[T]):
     @property
     def retval_version(self) -> int:
         """The version number of the value; -1 once it was changed."""
-        return version_of(self._retval) if self.is_intact() else -1
+        return retval_version_of(self._retval) if self.is_intact() else -1
 
     @property
     def choices(self) -> ChoiceMap:

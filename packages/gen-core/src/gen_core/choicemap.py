@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, final, overload, runtime_checkable
+from typing import Any, Final, TypeVar, final, overload
 
 from torch import Tensor
 
-from gen_core.address import Address, Key, Path, PathPart, as_path
+from gen_core.address import Address, Key, Path, PathPart, as_path, bare
+from gen_core.choicemap_addresses import addresses_of
+from gen_core.choicemap_join import merge_under, override
 from gen_core.choicemap_text import draw, one_line
 from gen_core.choicemap_values import from_vector, same_value, to_vector
-from gen_core.errors import AddressCollisionError, ChoicesError, NoChoiceError
+from gen_core.errors import NoChoiceError
 from gen_core.selection import ALL, NONE, Selection
 
 T = TypeVar("T")
 D = TypeVar("D")
-K_co = TypeVar("K_co", covariant=True)
-V_co = TypeVar("V_co", covariant=True)
 
 
 class ChoiceMap(ABC):
@@ -127,12 +127,12 @@ class ChoiceMap(ABC):
     @final
     def items(self) -> list[tuple[Address, Any]]:
         """Return each address and its value."""
-        return [(_bare(path), value) for path, value in self.leaves()]
+        return [(bare(path), value) for path, value in self.leaves()]
 
     @final
     def keys(self) -> list[Address]:
         """Return the addresses."""
-        return [_bare(path) for path, _ in self.leaves()]
+        return [bare(path) for path, _ in self.leaves()]
 
     @final
     def values(self) -> list[Any]:
@@ -159,12 +159,12 @@ class ChoiceMap(ABC):
             AddressCollisionError: Both have a value at one address, or one has a value at an
                 address and the other one below it.
         """
-        return _merge(self, other)
+        return merge_under(self, other)
 
     @final
     def override(self, other: ChoiceMap, /) -> ChoiceMap:
         """Return the choices of both, those of `other` where the two touch."""
-        return _join(self, other, (), lambda path, old, new: new)
+        return override(self, other)
 
     @final
     def filter(self, selection: Selection, /) -> ChoiceMap:
@@ -187,7 +187,7 @@ class ChoiceMap(ABC):
     @final
     def addresses(self) -> Selection:
         """Return the selection of these addresses and what is below them, where they exist."""
-        return _addresses(self)
+        return addresses_of(self)
 
     @final
     def to_vector(self) -> Tensor:
@@ -216,7 +216,8 @@ class ChoiceMap(ABC):
             NotFloatingPointError: As `to_vector`.
             VectorLengthError: `vector` has another shape than `to_vector()` has.
         """
-        return from_paths(from_vector(self.leaves(), vector))
+        values = iter(from_vector(self.leaves(), vector))
+        return self.map(lambda _: next(values)[1])
 
     @final
     def __eq__(self, other: object) -> bool:
@@ -294,211 +295,7 @@ EMPTY: Final[ChoiceMap] = Branch({})
 """No choices."""
 
 
-@runtime_checkable
-class SupportsItems(Protocol[K_co, V_co]):
-    """A dict, as far as choices are concerned: unlike a dict's, its key type is covariant."""
-
-    def items(self) -> Iterable[tuple[K_co, V_co]]:
-        """Return pairs of key and value."""
-        ...
-
-
-Choices: TypeAlias = ChoiceMap | SupportsItems[Address | Key[Any], object]
-"""What is taken wherever choices are: a choice map or a dict by address, nested or not."""
-
-
-def choicemap(choices: Choices | None = None, /) -> ChoiceMap:
-    """Build a choice map.
-
-    Args:
-        choices: A dict by address. Dicts and choice maps among its values are submaps. A choice
-            map is returned as it is.
-
-    >>> choicemap({"slope": 1.0, ("y", 0): 2.0, "sub": {"x": 3.0}})
-
-    Raises:
-        AddressCollisionError: Two values have one address, or one is below another.
-        AddressError: A key of the dict is not an address.
-        ChoicesError: `choices` is neither a choice map nor a dict.
-    """
-    if choices is None:
-        return EMPTY
-    if isinstance(choices, ChoiceMap):
-        return choices
-    # A check against a protocol takes microseconds, and nearly every argument is a dict.
-    if type(choices) is not dict and not isinstance(choices, SupportsItems):
-        raise ChoicesError(choices)
-    return _build(choices.items(), ())
-
-
 def branch(children: Iterable[tuple[PathPart, ChoiceMap]]) -> ChoiceMap:
     """Return the choice map with these submaps by key, of which empty ones vanish."""
     kept = {key: child for key, child in children if child is not EMPTY and not child.is_empty}
     return Branch(kept) if kept else EMPTY
-
-
-def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
-    """Return the choice map with these values, without a check: no path may begin another."""
-    tree: _Tree = {}
-    for path, value in pairs:
-        if not path:
-            return Leaf(value)
-        _place(tree, path, Leaf(value))
-    return _freeze(tree)
-
-
-def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
-    """Return the choice map with these submaps, without a check: no path may begin another."""
-    tree: _Tree = {}
-    for path, choices in pairs:
-        if choices is EMPTY or choices.is_empty:
-            continue
-        if not path:
-            return choices
-        _place(tree, path, choices)
-    return _freeze(tree)
-
-
-_Tree: TypeAlias = "dict[PathPart, ChoiceMap | _Tree]"
-
-_PLAIN: Final = frozenset({float, int, bool, str, Tensor})
-
-
-def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> ChoiceMap:
-    tree: _Tree = {}
-    root: ChoiceMap = EMPTY
-    for address, value in items:
-        path = as_path(address)
-        choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
-        if not path:
-            root = _merge(root, choices, prefix)
-        elif choices is EMPTY:
-            continue
-        elif len(path) == 1 and path[0] not in tree:
-            tree[path[0]] = choices
-        else:
-            _insert(tree, path, choices, prefix)
-    return _merge(root, _freeze(tree), prefix)
-
-
-def _submap(value: object, path: Path) -> ChoiceMap:
-    if isinstance(value, ChoiceMap):
-        return EMPTY if value.is_empty else value
-    return _build(value.items(), path) if isinstance(value, Mapping) else Leaf(value)
-
-
-def _place(tree: _Tree, path: Path, choices: ChoiceMap) -> None:
-    node: Any = tree
-    for key in path[:-1]:
-        below = node.get(key)
-        if below is None:
-            below = node[key] = {}
-        node = below
-    node[path[-1]] = choices
-
-
-def _insert(tree: _Tree, path: Path, choices: ChoiceMap, prefix: Path) -> None:
-    node = tree
-    for depth, key in enumerate(path[:-1], start=1):
-        below = node.get(key)
-        if below is None:
-            below = node[key] = {}
-        elif not isinstance(below, dict):
-            if below.is_leaf:
-                first = path[depth:] + choices.paths()[0]
-                raise AddressCollisionError(prefix + path[:depth], prefix + path[:depth] + first)
-            # A submap that was given whole is opened one level, for the new choice to go below.
-            below = node[key] = dict(_children(below))
-        node = below
-    old = node.get(path[-1])
-    if old is not None:
-        old = old if isinstance(old, ChoiceMap) else _freeze(old)
-        choices = _merge(old, choices, prefix + path)
-    node[path[-1]] = choices
-
-
-def _freeze(tree: _Tree) -> ChoiceMap:
-    if not tree:
-        return EMPTY
-    for key, below in tree.items():
-        if type(below) is dict:
-            tree[key] = _freeze(below)
-    frozen: Any = tree
-    return Branch(frozen)
-
-
-def _merge(left: ChoiceMap, right: ChoiceMap, prefix: Path = ()) -> ChoiceMap:
-    return _join(left, right, prefix, _collide)
-
-
-def _collide(path: Path, left: ChoiceMap, right: ChoiceMap) -> ChoiceMap:
-    if left.is_leaf and right.is_leaf:
-        raise AddressCollisionError(path)
-    longer = right if left.is_leaf else left
-    raise AddressCollisionError(path, path + longer.paths()[0])
-
-
-def _join(
-    left: ChoiceMap,
-    right: ChoiceMap,
-    path: Path,
-    touch: Callable[[Path, ChoiceMap, ChoiceMap], ChoiceMap],
-) -> ChoiceMap:
-    if right is EMPTY or right.is_empty:
-        return left
-    if left is EMPTY or left.is_empty:
-        return right
-    if left.is_leaf or right.is_leaf:
-        return touch(path, left, right)
-    children = _children(left)
-    for key, new in _children(right).items():
-        old = children.get(key)
-        children[key] = new if old is None else _join(old, new, (*path, key), touch)
-    return Branch(children)
-
-
-def _children(choices: ChoiceMap) -> dict[PathPart, ChoiceMap]:
-    """Return a new dict of the submaps that are not empty."""
-    children = ((key, choices.child(key)) for key in choices.child_keys())
-    return {key: child for key, child in children if child is not EMPTY}
-
-
-def _bare(path: Path) -> Address:
-    return path[0] if len(path) == 1 else path
-
-
-def _addresses(choices: ChoiceMap) -> Selection:
-    if choices.is_leaf:
-        return ALL
-    return NONE if choices.is_empty else _Addresses(choices)
-
-
-@final
-class _Addresses(Selection):
-    """A view of a branch: a selection without literals, since a missing address is no mistake."""
-
-    __slots__ = ("_choices",)
-
-    def __init__(self, choices: ChoiceMap) -> None:
-        self._choices = choices
-
-    def child(self, key: PathPart, /) -> Selection:
-        return _addresses(self._choices.child(key))
-
-    @property
-    def selects_here(self) -> bool:
-        return False
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Addresses):
-            return NotImplemented
-        return self._paths() == other._paths()
-
-    def __hash__(self) -> int:
-        return hash(self._paths())
-
-    def _paths(self) -> frozenset[Path]:
-        return frozenset(self._choices.paths())
-
-    def __repr__(self) -> str:
-        return f"{self._choices!r}.addresses()"

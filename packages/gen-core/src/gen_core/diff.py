@@ -104,11 +104,17 @@ def same_arguments(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
 
 
 def compare_retvals(old: object, new: object, old_version: int) -> Diff:
-    """Compare two return values leaf by leaf: as `compare`, and through distinct lists and dicts too."""
+    """Compare two return values leaf by leaf: as `compare`, and through distinct lists and dicts too.
+
+    Args:
+        old: The value before.
+        new: The value now.
+        old_version: `retval_version_of(old)` when it was recorded.
+    """
     replacement = _compare.get()
     if replacement is not None:
         return replacement(old, new, old_version)
-    return UNCHANGED if _same_leaves(old, new) and version_of(new) == old_version else UNKNOWN
+    return UNCHANGED if _same_leaves(old, new) and retval_version_of(new) == old_version else UNKNOWN
 
 
 def is_same(old: Any, new: Any) -> bool:
@@ -131,27 +137,49 @@ def is_same(old: Any, new: Any) -> bool:
 
 
 def version_of(value: object) -> int:
-    """Return a number that grows whenever a tensor in `value` is changed in place.
+    """Return a number that grows whenever a tensor in an argument is changed in place.
 
-    The sum of the version counters of the tensors in it, through tuples, lists, dicts and frozen
-    dataclasses. Counters only grow, so equal sums over the same tensors mean that none has changed.
+    The sum of the version counters of the tensors in it, through tuples and frozen dataclasses. Counters
+    only grow, so equal sums over the same tensors mean that none has changed. Lists and dicts are not
+    searched: they compare UNKNOWN anyway, and may be long.
     """
     if isinstance(value, Tensor):
         return value._version
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in _SCALARS or kind is list or kind is dict:
         return 0
-    if kind is tuple or kind is list:
-        return sum(map(version_of, value))  # type: ignore[call-overload]
-    if isinstance(value, dict):
-        return sum(map(version_of, value.values()))
+    if isinstance(value, tuple):
+        return sum(map(version_of, value))
     parts = _frozen_parts(value)
     return 0 if parts is None else sum(version_of(getattr(value, name)) for name in parts)
+
+
+def retval_version_of(value: object) -> int:
+    """Return the same for a return value, through lists and dicts too."""
+    if type(value) is list:
+        return sum(map(retval_version_of, value))
+    if type(value) is dict:
+        return sum(map(retval_version_of, value.values()))
+    if type(value) is tuple:
+        return sum(map(retval_version_of, value))
+    return version_of(value)
 
 
 def is_comparing_plainly() -> bool:
     """Return whether comparisons are this module's own."""
     return _compare.get() is None
+
+
+def is_revisiting() -> bool:
+    """Return whether nothing counts as unchanged now: see `revisiting`."""
+    return _compare.get() is _nothing_is_known
+
+
+@contextmanager
+def revisiting() -> Iterator[None]:
+    """Take nothing for unchanged while the block runs, not even a callee without arguments."""
+    with comparing(_nothing_is_known):
+        yield
 
 
 @contextmanager
@@ -180,6 +208,10 @@ def _frozen_parts(value: Any) -> list[str] | None:
     if params is None or not params.frozen or isinstance(value, type):
         return None
     return [part.name for part in fields(value)]
+
+
+def _nothing_is_known(old: object, new: object, old_version: int) -> Diff:
+    return UNKNOWN
 
 
 _compare: ContextVar[Compare | None] = ContextVar("gen_compare", default=None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 from gen_core import derived, gradients
 from gen_core.arguments import Binder
 from gen_core.call import Call
-from gen_core.choicemap import Choices
+from gen_core.choicemap_build import Choices
 from gen_core.parameters import Parameters
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
 from gen_core.rooms import Rooms

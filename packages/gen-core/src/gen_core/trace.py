@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 import torch
@@ -11,12 +12,22 @@ import torch
 from gen_core import rooms
 from gen_core.address import Address, Key, Path, as_path
 from gen_core.arguments import all_unchanged, compare_arguments, hinted
-from gen_core.choicemap import EMPTY, Choices, choicemap
-from gen_core.diff import UNCHANGED, ArgDiffs, Diff, version_of
+from gen_core.choicemap import EMPTY
+from gen_core.choicemap_build import Choices, choicemap
+from gen_core.diff import (
+    UNCHANGED,
+    UNKNOWN,
+    ArgDiffs,
+    Diff,
+    retval_version_of,
+    revisiting,
+    version_of,
+)
 from gen_core.errors import NoChoiceError, OtherFunctionError
 from gen_core.judge import judge_constraints, judge_selection
 from gen_core.results import ArgGradients, ChoiceGradients, Updated
-from gen_core.selection import ALL, NONE, Selection, as_selection
+from gen_core.selection import ALL, NONE, Selection
+from gen_core.selection_build import as_selection
 from gen_core.trace_text import format_trace
 from gen_core.verify import verified
 
@@ -45,7 +56,7 @@ class Trace(ABC, Generic[R_co]):
         self._retval = retval
         self._score = score
         self._versions = tuple(map(version_of, call.values()))
-        self._retval_version = version_of(retval)
+        self._retval_version = retval_version_of(retval)
 
     @property
     def call(self) -> Call[R_co]:
@@ -145,7 +156,8 @@ class Trace(ABC, Generic[R_co]):
             constraints: New values of choices, by address.
             call: The same function with new arguments; without it the old arguments stay.
             argdiffs: How arguments changed: one hint for all, or hints by parameter name. What is not
-                hinted is compared. Hints save work and never change a result.
+                hinted is compared. Hints save work and never change a result. UNKNOWN for all revisits
+                everything, callees included: parameters, which are no arguments, may have been trained.
 
         Returns:
             `(trace', weight, retdiff, discard)`, with
@@ -156,11 +168,9 @@ class Trace(ABC, Generic[R_co]):
             OtherFunctionError: `call` is a call of another function.
         """
         given = choicemap(constraints)
-        new_call, diffs = self._moved(call, argdiffs)
-        if given.is_empty and all_unchanged(diffs):
-            return self._same()
-        with torch.no_grad():
-            updated = verified(self, diffs, lambda hints: rooms.update(self, new_call, hints, given))
+        updated = self._edited(
+            call, argdiffs, given.is_empty, lambda new, hints: rooms.update(self, new, hints, given)
+        )
         judge_constraints(given, updated.trace)
         return updated
 
@@ -188,11 +198,9 @@ class Trace(ABC, Generic[R_co]):
             OtherFunctionError: `call` is a call of another function.
         """
         selected = as_selection(selection)
-        new_call, diffs = self._moved(call, argdiffs)
-        if selected is NONE and all_unchanged(diffs):
-            return self._same()
-        with torch.no_grad():
-            updated = verified(self, diffs, lambda hints: rooms.regenerate(self, new_call, hints, selected))
+        updated = self._edited(
+            call, argdiffs, selected is NONE, lambda new, hints: rooms.regenerate(self, new, hints, selected)
+        )
         judge_selection(selected, self, updated.trace)
         return updated
 
@@ -247,6 +255,24 @@ class Trace(ABC, Generic[R_co]):
     def _score_of(self, selection: Selection) -> Tensor:
         return self.score if selection is ALL else rooms.project(self, selection)
 
+    def _edited(
+        self,
+        call: Call[Any] | None,
+        argdiffs: Diff | Mapping[str, Diff] | None,
+        keeps_choices: bool,
+        enter: Callable[[Call[Any], ArgDiffs], Updated[R_co]],
+    ) -> Updated[R_co]:
+        """Enter a room with bound arguments and hints, unless nothing is to be done."""
+        new, diffs = self._moved(call, argdiffs)
+
+        def edit(hints: ArgDiffs) -> Updated[R_co]:
+            if keeps_choices and all_unchanged(hints):
+                return Updated(self, self.score.new_zeros(()), UNCHANGED, EMPTY)
+            return enter(new, hints)
+
+        with torch.no_grad(), revisiting() if argdiffs is UNKNOWN else nullcontext():
+            return verified(self, diffs, edit)
+
     def _moved(
         self, call: Call[Any] | None, hints: Diff | Mapping[str, Diff] | None
     ) -> tuple[Call[Any], ArgDiffs]:
@@ -262,6 +288,3 @@ class Trace(ABC, Generic[R_co]):
             return new, diffs
         names = new.gen_fn.binder.names(new.args, new.kwargs)
         return new, hinted(diffs, hints, names, new.gen_fn.name)
-
-    def _same(self) -> Updated[R_co]:
-        return Updated(self, self.score.new_zeros(()), UNCHANGED, EMPTY)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from gen_core.diff import UNKNOWN, ArgDiffs, comparing
+from gen_core.diff import UNKNOWN, ArgDiffs, revisiting
 from gen_core.errors import HintError
 from gen_core.results import Updated
 
@@ -41,7 +41,7 @@ def verified(trace: Trace[R], diffs: ArgDiffs, edit: Callable[[ArgDiffs], Update
     hinted = edit(diffs)
     after = torch.get_rng_state()
     torch.set_rng_state(state)
-    with comparing(lambda old, new, version: UNKNOWN):
+    with revisiting():
         plain = edit((UNKNOWN,) * len(diffs))
     torch.set_rng_state(after)
     differing = _differences(hinted, plain)

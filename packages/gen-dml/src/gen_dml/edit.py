@@ -8,7 +8,7 @@ import torch
 
 from gen_core import UNCHANGED, UNKNOWN, ChoiceTrace, Updated
 from gen_core.arguments import compare_arguments
-from gen_core.choicemap import graft
+from gen_core.choicemap_build import graft
 from gen_core.diff import compare_retvals, is_comparing_plainly, is_same, version_of
 from gen_core.readable import values_are_readable
 from gen_core.scoring import given_value, sum_scores
@@ -45,9 +45,8 @@ class Edit(Run):
         self.entered: list[Trace[Any]] = []
         self.discards: list[tuple[Path, ChoiceMap]] = []
         self._carried: dict[int, _Carried] = {}
-        if is_comparing_plainly():
-            for before, now, diff in zip(old.call.values(), call.values(), argdiffs, strict=False):
-                self._carry(before, now, diff)
+        for before, now, diff in zip(old.call.values(), call.values(), argdiffs, strict=False):
+            self._carry(before, now, diff)
 
     def finish(self, retval: Any) -> Updated[Any]:
         """Score what is new, and return the edited trace."""
@@ -132,7 +131,8 @@ class Edit(Run):
 
     def _carry(self, before: object, now: object, diff: Diff) -> None:
         """Remember how `now` differs from `before`, for callees that it is passed on to."""
-        if diff is not UNKNOWN and not isinstance(now, int | float | str | bool | None):
+        is_scalar = now is None or isinstance(now, int | float | str)
+        if diff is not UNKNOWN and not is_scalar and is_comparing_plainly():
             self._carried[id(now)] = _Carried(before, now, version_of(now), diff)
 
     def _hint(self, before: object, now: object) -> Diff:

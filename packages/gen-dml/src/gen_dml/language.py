@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, final, overload
 
@@ -93,9 +94,12 @@ class DynamicFunction(GenerativeFunction[P, R_co]):
     def __get__(self, instance: Any, owner: type[Any], /) -> Any:
         if instance is None:
             return self
-        parameters = list(self.signature.parameters.values())
-        signature = self.signature.replace(parameters=parameters[1:])
-        return DynamicFunction(MethodType(self.source, instance), signature, self._params_for(instance))
+        source = MethodType(self.source, instance)
+        return DynamicFunction(source, self._signature_without_self, self._params_for(instance))
+
+    @cached_property
+    def _signature_without_self(self) -> inspect.Signature:
+        return self.signature.replace(parameters=list(self.signature.parameters.values())[1:])
 
     def _params_for(self, instance: object) -> Parameters:
         """Return the parameters of this method on one object, which live as long as the object."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from gen_core import Trace
-from gen_core.choicemap import graft
+from gen_core.choicemap_build import graft
 
 if TYPE_CHECKING:
     from torch import Tensor

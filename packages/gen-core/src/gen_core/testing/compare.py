@@ -1,0 +1,93 @@
+"""Comparing what two operations returned: exactly, or up to rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def epsilon(values: Iterable[object]) -> float:
+    """Return the rounding error of the least precise of the default dtype and the tensors in `values`."""
+    dtypes = {torch.get_default_dtype()}
+    for value in values:
+        dtypes |= {leaf.dtype for leaf in leaves(value) if leaf.dtype.is_floating_point}
+    return max(torch.finfo(dtype).eps for dtype in dtypes)
+
+
+def close(left: Tensor | float, right: Tensor | float, eps: float, magnitude: float = 0.0) -> bool:
+    """Return whether two log densities are equal up to rounding.
+
+    A score is a sum of log densities, each computed in a dozen operations and rounded to `eps`; densities
+    of choices with many elements, and differences of large scores, lose more. A thousand `eps` of the
+    numbers at hand allows for that, and no wrong formula is that near.
+
+    Args:
+        left: One number.
+        right: The other; infinities must be the same, and nothing is close to NaN.
+        eps: The rounding error of the dtype that densities are computed in.
+        magnitude: The size of the numbers that these came from.
+    """
+    a, b = float(left), float(right)
+    if a == b:
+        return True
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return False
+    size = magnitude if math.isfinite(magnitude) else 0.0
+    return abs(a - b) <= 1000 * eps * (1 + abs(a) + abs(b) + abs(size))
+
+
+def same(left: Any, right: Any, eps: float = 0.0) -> bool:
+    """Return whether two values have equal structure and leaves, numbers up to 1000 `eps`."""
+    if left is right:
+        return True
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return _same_tensor(left, right, eps)
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return _same_tensor(torch.as_tensor(left), torch.as_tensor(right), eps)
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return (
+            left == right
+            or abs(left - right) <= 1000 * eps * (1 + abs(left))
+            or (left != left and right != right)
+        )
+    parts, others = children(left), children(right)
+    if parts is None or others is None:
+        return bool(left == right)
+    return parts.keys() == others.keys() and all(same(parts[key], others[key], eps) for key in parts)
+
+
+def children(value: Any) -> dict[Any, Any] | None:
+    """Return the parts of a tuple, list, mapping or dataclass by key, None for anything else."""
+    if isinstance(value, tuple | list):
+        return dict(enumerate(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
+    return None
+
+
+def leaves(value: Any) -> list[Tensor]:
+    """Return the tensors in a value."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [leaf for part in (children(value) or {}).values() for leaf in leaves(part)]
+
+
+def _same_tensor(left: Any, right: Any, eps: float) -> bool:
+    if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
+        return False
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    rtol = 1000 * eps
+    if not left.dtype.is_floating_point:
+        return bool(torch.equal(left, right))
+    return bool(torch.allclose(left, right, rtol=rtol, atol=rtol, equal_nan=True))
