@@ -2,6 +2,7 @@
 
 from gen_core import rooms
 from gen_core.address import Address, Key, Path
+from gen_core.batch import batch
 from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import EMPTY, ChoiceMap, Leaf
@@ -13,10 +14,14 @@ from gen_core.errors import (
     AddressCollisionError,
     AddressError,
     ArgumentDiffError,
+    BatchSizeError,
+    BatchStructureError,
     BrokenPluginError,
+    ChangedFunctionError,
     ChangedInPlaceError,
     ChoicesError,
     DuplicateAddressError,
+    FileFormatError,
     ForgottenAddressError,
     GenError,
     GenWarning,
@@ -24,7 +29,11 @@ from gen_core.errors import (
     HintError,
     InlineError,
     MissingChoiceError,
+    MissingPackageError,
+    MissingReferenceError,
     NoChoiceError,
+    NoReferenceError,
+    NotBatchableError,
     NotFloatingPointError,
     OtherFunctionError,
     OutsideModelError,
@@ -33,6 +42,7 @@ from gen_core.errors import (
     SelectionError,
     UnknownNameError,
     UnknownSelectionError,
+    UnsavableError,
     UnvisitedConstraintsError,
     ValueShapeError,
     VectorLengthError,
@@ -42,14 +52,25 @@ from gen_core.interface import GenerativeFunction
 from gen_core.judge import unvisited
 from gen_core.parameters import Parameters
 from gen_core.plugins import plugins
+from gen_core.pytree import Records, register_choices, register_trace
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
 from gen_core.rooms import Rooms
 from gen_core.run import Handler
+from gen_core.saving import (
+    choices_from_state,
+    choices_to_state,
+    load,
+    save,
+    trace_from_state,
+    trace_to_state,
+)
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, select, selection_of, where
 from gen_core.surface import inline, param
 from gen_core.trace import Trace
+from gen_core.trace_batch import TraceBatch, choose, stack
 from gen_core.verify import verify_hints
+from gen_core.vmap import vmap
 
 __all__ = [
     "ALL",
@@ -61,8 +82,11 @@ __all__ = [
     "ArgGradients",
     "ArgumentDiffError",
     "Assessed",
+    "BatchSizeError",
+    "BatchStructureError",
     "BrokenPluginError",
     "Call",
+    "ChangedFunctionError",
     "ChangedInPlaceError",
     "ChoiceGradients",
     "ChoiceMap",
@@ -74,6 +98,7 @@ __all__ = [
     "DuplicateAddressError",
     "EMPTY",
     "Family",
+    "FileFormatError",
     "ForgottenAddressError",
     "GenError",
     "GenWarning",
@@ -87,8 +112,12 @@ __all__ = [
     "Key",
     "Leaf",
     "MissingChoiceError",
+    "MissingPackageError",
+    "MissingReferenceError",
     "NONE",
     "NoChoiceError",
+    "NoReferenceError",
+    "NotBatchableError",
     "NotFloatingPointError",
     "OtherFunctionError",
     "OutsideModelError",
@@ -97,30 +126,45 @@ __all__ = [
     "Path",
     "PluginConflictError",
     "Proposed",
+    "Records",
     "Requirement",
     "Rooms",
     "Selection",
     "SelectionError",
     "Trace",
+    "TraceBatch",
     "UNCHANGED",
     "UNKNOWN",
     "UnknownNameError",
     "UnknownSelectionError",
+    "UnsavableError",
     "UnvisitedConstraintsError",
     "Updated",
     "ValueShapeError",
     "VectorDiff",
     "VectorLengthError",
+    "batch",
     "choicemap",
+    "choices_from_state",
+    "choices_to_state",
+    "choose",
     "draw",
     "drawing",
     "inline",
+    "load",
     "param",
     "plugins",
+    "register_choices",
+    "register_trace",
     "rooms",
+    "save",
     "select",
     "selection_of",
+    "stack",
+    "trace_from_state",
+    "trace_to_state",
     "unvisited",
     "verify_hints",
+    "vmap",
     "where",
 ]

@@ -43,7 +43,8 @@ class ChoiceTrace(Trace[T]):
         score = self._score
         if type(score) is tuple:
             column, row = score
-            score = self._score = column[row]
+            # The last dimension: in a batch of traces there are others before it.
+            score = column.select(-1, row)
         return score  # type: ignore[no-any-return]
 
     @property
@@ -69,6 +70,10 @@ class ChoiceTrace(Trace[T]):
     def is_intact(self) -> bool:
         """Return whether neither the value nor an argument was changed in place since the choice."""
         return self._sum_of_versions == _sum_of_versions(self._retval, self._call)
+
+    def mark_changed(self) -> None:
+        """Note that the value or an argument was changed in place."""
+        self._sum_of_versions = -1
 
     def is_of(self, call: Call[Any]) -> bool:
         """Return whether `call` has the very arguments of this choice, unchanged."""

@@ -19,6 +19,7 @@ from gen_core.diff import compare_retvals
 from gen_core.errors import MissingChoiceError
 from gen_core.results import Updated
 from gen_core.selection import Selection
+from gen_core.selection_build import where
 from gen_core.trace import Trace
 
 R = TypeVar("R")
@@ -56,11 +57,16 @@ def regenerate(old: Trace[Any], call: Call[R], selection: Selection) -> Updated[
     """Return the regeneration to `call`, from the generate and project rooms."""
     kept = old.choices.filter(~selection)
     trace, weight = rooms.generate(call, kept)
-    weight = weight - rooms.project(old, trace.choices.addresses() - selection)
+    weight = weight - rooms.project(old, _at(trace.choices) - selection)
     retdiff = compare_retvals(old.retval, trace.retval, old.retval_version)
     return Updated(trace, weight, retdiff, discarded(old, trace, selection))
 
 
 def discarded(old: Trace[Any], new: Trace[Any], replaced: Selection) -> ChoiceMap:
     """Return the old values at the addresses that are gone, or that were replaced."""
-    return old.choices.filter(replaced | ~new.choices.addresses())
+    return old.choices.filter(replaced | ~_at(new.choices))
+
+
+def _at(choices: ChoiceMap) -> Selection:
+    """Select exactly these addresses: where a choice has replaced a callee, what was below it is gone."""
+    return where(lambda path: path in choices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
@@ -41,6 +42,13 @@ class Distribution(GenerativeFunction[P, T]):
         """Make a generative function of a family; the signature is that of `family.sample`."""
         super().__init__(family.name, inspect.signature(family.sample))
         self.family = family
+
+    @property
+    def reference(self) -> str | None:
+        """`module:name` of this distribution in the module of its family, None if it is not there."""
+        module = sys.modules.get(type(self.family).__module__)
+        names = [name for name, value in vars(module).items() if value is self] if module else []
+        return f"{type(self.family).__module__}:{names[0]}" if names else None
 
     @property
     def is_discrete(self) -> bool:

@@ -147,7 +147,8 @@ class UnvisitedConstraintsError(GenError, ValueError):
             why = f" {show(first)} is not a choice: constrain what is below it, {show_all(below, limit=3)}."
         elif visited:
             near = nearest(first, visited)
-            why = f" It visited {show_all(near)}" + (", ..." if len(visited) > len(near) else "") + "."
+            more = f" and {len(visited) - len(near)} more" if len(visited) > len(near) else ""
+            why = f" It visited {show_all(near)}{more}."
         else:
             why = " It made no choices."
         super().__init__(f"{model} never visited {show_all(left, limit=3)}, which the constraints name.{why}")
@@ -220,8 +221,8 @@ class HintError(GenError, ValueError):
 
     def __init__(self, model: str, diffs: object, differing: list[str]) -> None:
         super().__init__(
-            f"An edit of {model} with the hints {diffs!r} gave {', '.join(differing)} than the same edit "
-            f"without hints. A hint may only leave out what did not change."
+            f"An edit of {model} with the hints {diffs!r} differs from the same edit without hints: it gave "
+            f"{', '.join(differing)}. A hint may only leave out what did not change."
         )
 
 
@@ -301,6 +302,86 @@ class UnknownNameError(GenError, LookupError):
         super().__init__(f"There is no {kind} named {name!r}. The nearest of {len(known)}: {near}.{hint}")
 
 
+class MissingPackageError(GenError, ImportError):
+    """An operation needs a package that is not installed."""
+
+    def __init__(self, operation: str, package: str, broken: list[str]) -> None:
+        hint = f" These plugins are broken and were not loaded: {', '.join(broken)}." if broken else ""
+        super().__init__(
+            f"{operation} needs the package {package}, which is not installed or is disabled: "
+            f"`pip install {package}`.{hint}"
+        )
+
+
+class UnsavableError(GenError, TypeError):
+    """Something in a trace or in choices cannot be saved as plain data."""
+
+    def __init__(self, where: str, value: object, why: str | None = None) -> None:
+        reason = f", because {why}" if why else ""
+        super().__init__(
+            f"Cannot save {where}: {_brief(value)} ({type(value).__qualname__}){reason}. What can be saved "
+            "are numbers, strings, None, tensors, arrays, lists, tuples, sets, dicts, dataclasses and what "
+            "an import finds by name; a plugin adds other types through the hook gen_values."
+        )
+
+
+class NoReferenceError(GenError, ValueError):
+    """A generative function has no name under which it could be found when a trace is loaded."""
+
+    def __init__(self, function: str, reference: str | None, where: str) -> None:
+        why = (
+            "it is nested in another function, bound to an object, or made by an expression"
+            if reference is None
+            else f"something else is found under {reference}"
+        )
+        super().__init__(
+            f"Cannot save {where}: {function} has no importable name, as {why}. Define it at the top level "
+            "of a module, or save `trace.choices` and rebuild the trace with `generate`."
+        )
+
+
+class MissingReferenceError(GenError, LookupError):
+    """A function or class that a saved trace names cannot be imported."""
+
+    def __init__(self, reference: str, error: BaseException) -> None:
+        module, _, name = reference.partition(":")
+        why = (
+            "it was defined in a script or notebook: move it into a module"
+            if module == "__main__"
+            else f"{type(error).__name__}: {error}"
+        )
+        super().__init__(f"The saved data needs {name} from {module}, which cannot be imported ({why}).")
+
+
+class ChangedFunctionError(GenError, ValueError):
+    """A generative function does not do what it did when a trace of it was saved."""
+
+    def __init__(self, function: str, how: str) -> None:
+        super().__init__(f"{function} has changed since the trace was saved: {how}.")
+
+
+class FileFormatError(GenError, ValueError):
+    """Data was to be loaded that was not saved by Gen, or by another version of it."""
+
+
 def _brief(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class BatchSizeError(GenError, ValueError):
+    """The arguments of a batch do not say, or do not agree on, how many runs there are."""
+
+
+class BatchStructureError(GenError, ValueError):
+    """Traces that are not of one structure were to become a batch."""
+
+
+class NotBatchableError(GenError, RuntimeError):
+    """A function cannot run for many arguments at once."""
+
+    def __init__(self, where: str | None, reason: str) -> None:
+        super().__init__(
+            f"{where or 'The function'} cannot be batched: {reason}. Use torch.where instead of `if`, a "
+            f"fixed number of choices instead of a random one, or batch(..., fallback='loop')."
+        )

@@ -8,7 +8,7 @@ from the `gen_distributions` hook (`gen_core/hookspecs.py`). Nothing needs to be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,9 @@ class Family(Protocol[P, T]):
     The number of trailing dimensions of a parameter that belong to one event is
     `arg_constraints[name].event_dim`. Any number of leading dimensions is allowed everywhere,
     which lets many choices be scored by one call.
+
+    Only `sample` and `log_prob` are held to `P` by type checkers, which infer it from them: one member
+    that takes any arguments, as inherited defaults do, would make the arguments of every call unchecked.
     """
 
     @property
@@ -69,7 +72,7 @@ class Family(Protocol[P, T]):
         """The constraint of each parameter that is a tensor, by name."""
         ...
 
-    def support(self, *args: P.args, **kwargs: P.kwargs) -> Constraint:
+    def support(self, *args: Any, **kwargs: Any) -> Constraint:
         """Return the set of values whose density can be positive."""
         ...
 
@@ -81,14 +84,14 @@ class Family(Protocol[P, T]):
         """Return log densities in nats, one an event; -inf off the support."""
         ...
 
-    def convert(self, value: object, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def convert(self, value: object, /, *args: Any, **kwargs: Any) -> T:
         """Return a given value (a Python number, an array, a tensor) as this family's kind."""
         ...
 
-    def enumerate_support(self, *args: P.args, **kwargs: P.kwargs) -> Sequence[T]:
+    def enumerate_support(self, *args: Any, **kwargs: Any) -> Sequence[T]:
         """Return every value of the support, each with the shape that `sample` gives."""
         ...
 
-    def requirements(self, *args: P.args, **kwargs: P.kwargs) -> Iterable[Requirement]:
+    def requirements(self, *args: Any, **kwargs: Any) -> Iterable[Requirement]:
         """Return what the parameters must satisfy, evaluated on these parameters."""
         ...

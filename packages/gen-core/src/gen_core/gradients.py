@@ -13,6 +13,7 @@ from gen_core import rooms
 from gen_core.call import Call
 from gen_core.choicemap import ChoiceMap
 from gen_core.errors import GradientError
+from gen_core.readable import transforms_are_active
 from gen_core.results import ArgGradients, ChoiceGradients
 from gen_core.selection import Selection
 from gen_core.trace import Trace
@@ -26,66 +27,101 @@ def choice_gradients(trace: Trace[Any], selection: Selection, retgrad: object) -
     """
     values = trace.choices.filter(selection)
     leaves = _Leaves()
-    with torch.enable_grad():
-        call = _with_leaves(trace.call, leaves)
-        selected = values.map(leaves.of_choice)
-        _refuse_discrete(trace, values, selected)
-        again = rooms.assess(call, _constants(trace.choices).override(selected))
-        objective = _objective(again, retgrad)
-    found = leaves.gradients(objective)
-    return ChoiceGradients(
-        _arg_gradients(trace.call, call, found), values, selected.map(lambda leaf: found[id(leaf)])
-    )
+    selected = values.map(leaves.add)
+    _refuse_discrete(trace, values, selected)
+    _map_call(leaves.add, trace.call)
+
+    def objective(at: tuple[Tensor, ...]) -> Tensor:
+        replaced = _Replaced(at)
+        chosen = values.map(replaced.next)
+        call = _map_call(replaced.next, trace.call)
+        return _objective(rooms.assess(call, _constants(trace.choices).override(chosen)), retgrad)
+
+    gradients = _Replaced(leaves.gradients(objective))
+    chosen = values.map(gradients.next)
+    return ChoiceGradients(_arg_gradients(trace.call, gradients), values, chosen)
 
 
 def accumulate_param_gradients(trace: Trace[Any], retgrad: object, scale_factor: float) -> ArgGradients:
     """Add scale_factor * gradient of (score + <retval, retgrad>) to `.grad` of all parameters reached."""
     leaves = _Leaves()
-    with torch.enable_grad():
-        call = _with_leaves(trace.call, leaves)
-        objective = _objective(rooms.assess(call, _constants(trace.choices)), retgrad)
-        scaled = objective * scale_factor
-    found = leaves.gradients(objective, retain_graph=True)
-    if scaled.requires_grad:
-        scaled.backward()
-    return _arg_gradients(trace.call, call, found)
+    _map_call(leaves.add, trace.call)
+
+    def objective(at: tuple[Tensor, ...]) -> Tensor:
+        call = _map_call(_Replaced(at).next, trace.call)
+        return _objective(rooms.assess(call, _constants(trace.choices)), retgrad)
+
+    gradients = leaves.gradients(objective, scale_parameters=scale_factor)
+    return _arg_gradients(trace.call, _Replaced(gradients))
 
 
 class _Leaves:
-    """Fresh autograd leaves, in place of tensors and Python floats."""
+    """The tensors to differentiate in: floating point tensors, and Python floats as tensors."""
 
     def __init__(self) -> None:
-        self._leaves: list[Tensor] = []
+        self._tensors: list[Tensor] = []
 
-    def of_argument(self, value: object) -> object:
-        """Return a leaf in place of a float, or the value itself."""
+    def add(self, value: object) -> object:
+        """Add a value if it is one of these, and return it as a tensor; return others as they are."""
         if isinstance(value, float):
-            return self._add(torch.tensor(value))
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return self._add(value.detach().clone())
-        return value
+            tensor = torch.tensor(value)
+        elif isinstance(value, Tensor) and value.is_floating_point():
+            tensor = value.detach().clone()
+        else:
+            return value
+        self._tensors.append(tensor)
+        return tensor
 
-    def of_choice(self, value: object) -> object:
-        """Return a leaf in place of a choice's value."""
-        return self.of_argument(value)
+    def gradients(
+        self, objective: Callable[[tuple[Tensor, ...]], Tensor], *, scale_parameters: float | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the gradient of `objective` in every leaf, zeros where it is not reached.
 
-    def gradients(self, objective: Tensor, *, retain_graph: bool = False) -> dict[int, Tensor]:
-        """Return the gradient of every leaf, by identity; zeros where it is not reached."""
-        if not objective.requires_grad or not self._leaves:
-            return {id(leaf): torch.zeros_like(leaf) for leaf in self._leaves}
-        gradients = torch.autograd.grad(
-            objective, self._leaves, allow_unused=True, materialize_grads=True, retain_graph=retain_graph
-        )
-        return {id(leaf): gradient for leaf, gradient in zip(self._leaves, gradients, strict=True)}
+        Args:
+            objective: A function of the leaves.
+            scale_parameters: If given, the scaled gradient goes to the parameters that are reached.
+        """
+        if scale_parameters is None and transforms_are_active():
+            # Autograd has no leaves under vmap.
+            found: tuple[Tensor, ...] = torch.func.grad(objective)(tuple(self._tensors))
+            return found
+        leaves = tuple([tensor.requires_grad_() for tensor in self._tensors])
+        with torch.enable_grad():
+            result = objective(leaves)
+            found = _gradients(result, leaves, retain_graph=scale_parameters is not None)
+            if scale_parameters is not None and result.requires_grad:
+                (result * scale_parameters).backward()
+        return found
 
-    def _add(self, leaf: Tensor) -> Tensor:
-        self._leaves.append(leaf.requires_grad_())
-        return leaf
+
+class _Replaced:
+    """Other tensors for the leaves of a value, in the order in which `_Leaves` got them."""
+
+    def __init__(self, tensors: tuple[Tensor, ...]) -> None:
+        self._tensors = iter(tensors)
+
+    def next(self, value: object) -> object:
+        """Return what replaces a leaf; return others as they are."""
+        is_leaf = isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
+        return next(self._tensors) if is_leaf else value
+
+    def gradient(self, value: object) -> object:
+        """Return the gradient in a leaf, None in others."""
+        found = self.next(value)
+        return None if found is value else found
 
 
-def _with_leaves(call: Call[Any], leaves: _Leaves) -> Call[Any]:
-    args = tuple(_map(leaves.of_argument, value) for value in call.args)
-    kwargs = {name: _map(leaves.of_argument, value) for name, value in call.kwargs.items()}
+def _gradients(result: Tensor, leaves: tuple[Tensor, ...], *, retain_graph: bool) -> tuple[Tensor, ...]:
+    if not result.requires_grad or not leaves:
+        return tuple(map(torch.zeros_like, leaves))
+    return torch.autograd.grad(
+        result, leaves, allow_unused=True, materialize_grads=True, retain_graph=retain_graph
+    )
+
+
+def _map_call(function: Callable[[object], object], call: Call[Any]) -> Call[Any]:
+    args = tuple(_map(function, value) for value in call.args)
+    kwargs = {name: _map(function, value) for name, value in call.kwargs.items()}
     return Call(call.gen_fn, args, kwargs)
 
 
@@ -135,12 +171,9 @@ def _inner(value: Any, gradient: Any, model: str) -> Tensor:
     return torch.stack([term.to(torch.float64) for term in terms]).sum() if terms else torch.zeros(())
 
 
-def _arg_gradients(old: Call[Any], call: Call[Any], found: dict[int, Tensor]) -> ArgGradients:
-    def gradient(leaf: object) -> Tensor | None:
-        return found.get(id(leaf))
-
-    args = tuple(_map(gradient, value) for value in call.args)
-    return ArgGradients(args, {name: _map(gradient, value) for name, value in call.kwargs.items()})
+def _arg_gradients(call: Call[Any], gradients: _Replaced) -> ArgGradients:
+    found = _map_call(gradients.gradient, call)
+    return ArgGradients(found.args, found.kwargs)
 
 
 def _children(value: Any) -> dict[Any, Any] | None:

@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
-from gen_core import derived, gradients
+from gen_core import derived, gradients, rooms
 from gen_core.arguments import Binder
 from gen_core.call import Call
+from gen_core.captured import Captured, Link
 from gen_core.choicemap_build import Choices
+from gen_core.errors import MissingPackageError
 from gen_core.parameters import Parameters
+from gen_core.plugins import plugins
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
 from gen_core.rooms import Rooms
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from gen_core.choicemap import ChoiceMap
     from gen_core.diff import ArgDiffs
@@ -82,6 +86,33 @@ class GenerativeFunction(Rooms[R_co], Generic[P, R_co]):
     def propose(self, *args: P.args, **kwargs: P.kwargs) -> Proposed[R_co]:
         """Run forward, for the choices: see `Call.propose`."""
         return self(*args, **kwargs).propose()
+
+    @final
+    def get_torch_nn_module(self) -> nn.Module:
+        """Return this function as an `nn.Module`, for optimizers, `state_dict`, `.to()` and `.train()`.
+
+        It has the modules that runs have called or that the function holds, the parameters of `param`, and
+        those of callees under their own prefixes. It is the same object every time, and gains what later
+        runs reach. Its `forward(constraints, *args, **kwargs)` returns the generate weight.
+
+        Raises:
+            MissingPackageError: gen-torch is not installed.
+        """
+        # No method has this name: gen-torch supplies it for every type, through `gen_edits`.
+        try:
+            implementation = rooms.room(type(self), "torch_nn_module")
+        except AttributeError:
+            raise MissingPackageError(
+                f"{self.name}.get_torch_nn_module()", "gen-torch", plugins.broken
+            ) from None
+        module: nn.Module = implementation(self)
+        return module
+
+    # What plugins look at.
+
+    def captured(self) -> Iterable[Captured]:
+        """Return what this function reaches from outside: where its modules and callees are found."""
+        return [(Link(name.lstrip("_"), value),) for name, value in vars(self).items()]
 
     # The rooms.
 

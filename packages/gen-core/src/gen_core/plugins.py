@@ -7,21 +7,23 @@ Environment variables: `GEN_PLUGINS_DISABLED` names plugins (comma separated) th
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import pluggy
 
 from gen_core import hookspecs
 from gen_core.errors import BrokenPluginError, GenWarning, PluginConflictError, UnknownNameError
+from gen_core.hookspecs import ValueCodec
 
 if TYPE_CHECKING:
     from gen_core.distribution import Distribution
-    from gen_core.hookspecs import Runtime, ValueCodec
+    from gen_core.hookspecs import Runtime
     from gen_core.interface import GenerativeFunction
 
 
@@ -33,6 +35,8 @@ class Plugins:
         self._registered: dict[str, object] = {}
         self._listeners: list[Callable[[], None]] = []
         self._tables: _Tables | None = None
+        self._loading: _Tables | None = None
+        self._lock = threading.RLock()
 
     def distribution(self, name: str) -> Distribution[..., Any]:
         """Return a distribution by name.
@@ -77,6 +81,11 @@ class Plugins:
         """How values of foreign types are taken apart, by type."""
         return self._loaded().values
 
+    @property
+    def broken(self) -> list[str]:
+        """The plugins that could not be loaded."""
+        return list(self._loaded().broken)
+
     def register(self, plugin: object, name: str) -> None:
         """Add a plugin that is not installed: a module or object with hook implementations."""
         self._registered[name] = plugin
@@ -102,13 +111,30 @@ class Plugins:
 
     def _reset(self) -> None:
         self._tables = None
+        self._notify()
+
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener()
 
     def _loaded(self) -> _Tables:
-        if self._tables is None:
-            self._tables = _load(self._registered)
-        return self._tables
+        tables = self._tables
+        return self._load() if tables is None else tables
+
+    def _load(self) -> _Tables:
+        with self._lock:
+            if self._tables is not None:  # another thread was faster
+                return self._tables
+            if self._loading is not None:  # a plugin that is being loaded asks for others
+                return self._loading
+            self._loading = _Tables()
+            try:
+                _load(self._loading, self._registered)
+                self._tables = self._loading
+            finally:
+                self._loading = None
+                self._notify()  # what was looked up meanwhile came from half of the tables
+            return self._tables
 
     def _lookup(self, kind: str, table: Mapping[str, _Entry], name: str) -> Any:
         entry = table.get(name)
@@ -134,56 +160,93 @@ class _Tables:
     edits: dict[tuple[type[Any], str], Callable[..., Any]] = field(default_factory=dict)
     runtimes: list[Runtime] = field(default_factory=list)
     values: dict[type[Any], ValueCodec] = field(default_factory=dict)
-    providers: dict[Any, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    claims: dict[Any, list[str]] = field(default_factory=dict)
+
+    def claim(self, key: object, plugin: str) -> list[str]:
+        """Note that a plugin provides an edit or a codec; return all that do."""
+        names = self.claims.setdefault(key, [])
+        names.append(plugin)
+        return names
 
 
-def _load(registered: Mapping[str, object]) -> _Tables:
-    """Fill the tables from installed and registered plugins; a broken one costs a warning each."""
-    tables = _Tables()
-    disabled = set(filter(None, os.environ.get("GEN_PLUGINS_DISABLED", "").split(",")))
+def _load(tables: _Tables, registered: Mapping[str, object]) -> None:
+    """Fill the tables from installed and registered plugins; a broken one costs a warning."""
+    disabled = {name.strip() for name in os.environ.get("GEN_PLUGINS_DISABLED", "").split(",")}
     # Our own loop: pluggy's stops at the first plugin that fails, and does not name it.
     for entry_point in metadata.entry_points(group=hookspecs.PROJECT):
-        if entry_point.name not in disabled:
+        if not disabled & {entry_point.name, entry_point.dist.name if entry_point.dist else ""} - {""}:
             _fill(tables, _described(entry_point), entry_point.load)
     for name, plugin in registered.items():
         if name not in disabled:
             _fill(tables, name, lambda plugin=plugin: plugin)  # type: ignore[misc]
-    return tables
 
 
 def _fill(tables: _Tables, plugin: str, load: Callable[[], object]) -> None:
     try:
-        # One manager a plugin: a plugin that fails leaves nothing behind that the next is blamed for.
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        manager.register(load(), name=plugin)
-        manager.check_pending()
-        provided = {hook: getattr(manager.hook, hook)() for hook in _HOOKS}
+        provided = _provided(load(), plugin)
     except Exception as error:
         if os.environ.get("GEN_PLUGINS_STRICT", "") not in ("", "0"):
             raise BrokenPluginError(plugin, error) from error
         tables.broken.append(plugin)
         warnings.warn(str(BrokenPluginError(plugin, error)), GenWarning, stacklevel=2)
         return
-    for table, hook in ((tables.distributions, "gen_distributions"), (tables.combinators, "gen_combinators")):
-        for names in provided[hook]:
-            for name, value in names.items():
-                table.setdefault(name, _Entry(value, [])).plugins.append(plugin)
-    for edits in provided["gen_edits"]:
-        _add_unique(tables, tables.edits, edits, plugin)
-    for values in provided["gen_values"]:
-        _add_unique(tables, tables.values, values, plugin)
-    for runtimes in provided["gen_runtimes"]:
-        tables.runtimes.extend(runtimes)
+    tables.runtimes.extend(provided.runtimes)
+    for table, values in (
+        (tables.distributions, provided.distributions),
+        (tables.combinators, provided.combinators),
+    ):
+        for name, value in values.items():
+            table.setdefault(name, _Entry(value, [])).plugins.append(plugin)
+    for edit, implementation in provided.edits.items():
+        kind, operation = edit
+        names = tables.claim(edit, plugin)
+        tables.edits[edit] = implementation if len(names) == 1 else _conflict(f"implementation of {operation}", kind, names)
+    for kind, codec in provided.values.items():
+        names = tables.claim(kind, plugin)
+        tables.values[kind] = codec if len(names) == 1 else ValueCodec(*[_conflict("codec", kind, names)] * 4)
 
 
-def _add_unique(tables: _Tables, table: dict[Any, Any], added: Mapping[Any, Any], plugin: str) -> None:
-    for key, value in added.items():
-        if key in table:
-            raise PluginConflictError("implementation", repr(key), [tables.providers[key], plugin])
-        table[key] = value
-        tables.providers[key] = plugin
+class _Provided(NamedTuple):
+    """What one plugin's hooks returned."""
+
+    distributions: dict[str, Any]
+    combinators: dict[str, Any]
+    edits: dict[tuple[type[Any], str], Callable[..., Any]]
+    values: dict[type[Any], ValueCodec]
+    runtimes: list[Runtime]
+
+
+def _provided(plugin: object, name: str) -> _Provided:
+    # One manager a plugin: a plugin that fails leaves nothing behind that the next is blamed for.
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, name=name)
+    manager.check_pending()
+    hook = manager.hook
+    return _Provided(
+        _merged(hook.gen_distributions()),
+        _merged(hook.gen_combinators()),
+        _merged(hook.gen_edits()),
+        _merged(hook.gen_values()),
+        [runtime for runtimes in hook.gen_runtimes() for runtime in runtimes],
+    )
+
+
+def _merged(returned: list[Mapping[Any, Any]]) -> dict[Any, Any]:
+    merged: dict[Any, Any] = {}
+    for mapping in returned:
+        merged.update(mapping)
+    return merged
+
+
+def _conflict(what: str, kind: type[Any], plugins: list[str]) -> Callable[..., Any]:
+    """Return an implementation that raises: who never uses what two plugins claim is not disturbed."""
+
+    def refuse(*args: object) -> Any:
+        raise PluginConflictError(f"{what} for", kind.__qualname__, plugins)
+
+    return refuse
 
 
 def _described(entry_point: metadata.EntryPoint) -> str:
@@ -194,8 +257,6 @@ def _described(entry_point: metadata.EntryPoint) -> str:
         else entry_point.name
     )
 
-
-_HOOKS = ("gen_distributions", "gen_combinators", "gen_edits", "gen_runtimes", "gen_values")
 
 plugins = Plugins()
 """The registry of this process."""

@@ -1,10 +1,15 @@
-"""Whether the values of tensors can be read: not under vmap, and not while a program is staged."""
+"""Transforms that are under way: values cannot be read under vmap, nor while a program is staged."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch._C import _get_dispatch_mode, _TorchDispatchModeKey
 from torch._C._functorch import TransformType, get_interpreter_stack
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.utils._python_dispatch import _disable_current_modes
 
 
 def values_are_readable() -> bool:
@@ -13,3 +18,15 @@ def values_are_readable() -> bool:
         return False
     stack = get_interpreter_stack()
     return not stack or all(level.key() != TransformType.Vmap for level in stack)
+
+
+def transforms_are_active() -> bool:
+    """Return whether a transform of `torch.func` is running: vmap, grad or another."""
+    return bool(get_interpreter_stack())
+
+
+@contextmanager
+def outside_transforms() -> Iterator[None]:
+    """Leave every transform while the block runs: what is made in it is an ordinary tensor."""
+    with temporarily_clear_interpreter_stack(), _disable_current_modes():
+        yield

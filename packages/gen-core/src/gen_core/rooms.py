@@ -167,7 +167,10 @@ def is_edited(kind: type[Any]) -> bool:
     """Return whether a plugin supplies or replaces any room of `kind`."""
     edited = _edited.get(kind)
     if edited is None:
-        edited = _edited[kind] = any(ancestor in kind.__mro__ for ancestor, _ in plugins.edits)
+        edited = _edited[kind] = any(
+            ancestor in kind.__mro__ and f"do_{operation}" in Rooms.__dict__
+            for ancestor, operation in plugins.edits
+        )
     return edited
 
 

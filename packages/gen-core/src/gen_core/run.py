@@ -21,12 +21,24 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Handler(Protocol):
-    """What the surface syntax means while the body of a generative function runs."""
+class Running(Protocol):
+    """One of the functions whose bodies are open."""
+
+    outer: Running | None
+    """The one that called it; `run` sets it."""
 
     @property
     def gen_fn(self) -> GenerativeFunction[..., Any]:
         """The function whose body runs."""
+        ...
+
+
+class Handler(Running, Protocol):
+    """What the surface syntax means while the body of a generative function runs."""
+
+    @property
+    def call(self) -> Call[Any]:
+        """The call whose body runs."""
         ...
 
     def visit(self, call: Call[T], address: object, /) -> T:
@@ -52,8 +64,10 @@ def run(handler: Handler, body: Callable[..., R], args: tuple[Any, ...], kwargs:
     outer = _current.get()
     token = _current.set(handler)
     try:
-        if outer is None and plugins.runtimes:
+        if outer is None:
             return _run_outermost(handler, body, args, kwargs)
+        if outer is not handler:  # as it is where a callee is spliced in
+            handler.outer = outer
         return body(*args, **kwargs)
     except BaseException as error:
         annotate(error, handler.gen_fn, body)
@@ -65,8 +79,14 @@ def run(handler: Handler, body: Callable[..., R], args: tuple[Any, ...], kwargs:
 def _run_outermost(
     handler: Handler, body: Callable[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> R:
+    runtimes = plugins.runtimes
+    if not runtimes:
+        return body(*args, **kwargs)
+    if len(runtimes) == 1:  # An ExitStack costs as much as the rest of a run's overhead.
+        with runtimes[0](handler.gen_fn):
+            return body(*args, **kwargs)
     with ExitStack() as stack:
-        for runtime in plugins.runtimes:
+        for runtime in runtimes:
             stack.enter_context(runtime(handler.gen_fn))
         return body(*args, **kwargs)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, final
 
 from gen_core.errors import OutsideModelError
-from gen_core.run import current_handler
+from gen_core.run import Handler, current_handler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,4 +51,15 @@ def param(name: str, init: Init, constraint: Constraint | None = None) -> Tensor
     handler = current_handler()
     if handler is None:
         raise OutsideModelError(f"param({name!r}, ...)")
-    return handler.param(name, init, constraint)
+    value = handler.param(name, init, constraint)
+    for listener in _listeners:
+        listener(handler)
+    return value
+
+
+def on_param(listener: Callable[[Handler], None]) -> None:
+    """Call `listener` with the handler whenever a running body has asked for a parameter."""
+    _listeners.append(listener)
+
+
+_listeners: list[Callable[[Handler], None]] = []

@@ -14,6 +14,7 @@ from gen_core.address import Address, Key, Path, as_path
 from gen_core.arguments import all_unchanged, compare_arguments, hinted
 from gen_core.choicemap import EMPTY
 from gen_core.choicemap_build import Choices, choicemap
+from gen_core.choicemap_text import describe
 from gen_core.diff import (
     UNCHANGED,
     UNKNOWN,
@@ -106,6 +107,17 @@ class Trace(ABC, Generic[R_co]):
     @abstractmethod
     def find(self, path: Path) -> Trace[Any] | None:
         """Return the trace of the choice or callee at exactly `path`, if there is one."""
+
+    def is_intact(self) -> bool:
+        """Return whether neither an argument nor the return value was changed in place since the run."""
+        values = self._call.values()
+        unchanged = tuple(map(version_of, values)) == self.versions
+        return unchanged and retval_version_of(self._retval) == self.retval_version
+
+    def mark_changed(self) -> None:
+        """Note that an argument or the return value was changed in place: for who rebuilds a trace."""
+        self._versions = (-1,) * len(self._call.values())
+        self._retval_version = -1
 
     def visited(self, path: Path) -> bool:
         """Return whether a constraint at `path` was used: whether there is a choice there."""
@@ -250,7 +262,7 @@ class Trace(ABC, Generic[R_co]):
         return self.format()
 
     def __repr__(self) -> str:
-        return f"<trace of {self.gen_fn.name}: {len(self.choices)} choices, score {float(self.score):.6g}>"
+        return f"<trace of {self.gen_fn.name}: {len(self.choices)} choices, score {describe(self.score)}>"
 
     def _score_of(self, selection: Selection) -> Tensor:
         return self.score if selection is ALL else rooms.project(self, selection)

@@ -23,10 +23,15 @@ class Where:
     file: str
     line: int
 
+    @property
+    def place(self) -> str:
+        """The model and the line, as messages name them."""
+        return f"{self.model} ({self.file}:{self.line})"
+
     def note(self, path: Path) -> str:
         """Return the note for an error at `path` of the outermost model."""
-        place = f"{self.model} ({self.file}:{self.line})"
-        return f"Raised in {place}, at address {show(path)}." if path else f"Raised in {place}."
+        at = f", at address {show(path)}" if path else ""
+        return f"Raised in {self.place}{at}."
 
 
 def annotate_address(error: BaseException, path: Path) -> None:
@@ -53,6 +58,12 @@ def annotate(error: BaseException, gen_fn: GenerativeFunction[..., Any], body: C
     note = where.note(getattr(error, _PATH, ()))
     setattr(error, _NOTE, note)
     error.add_note(note)
+
+
+def where_of(error: BaseException) -> str | None:
+    """Return `model (file:line)` as noted on an error; None if no model was running."""
+    where: Where | None = getattr(error, _WHERE, None)
+    return None if where is None else where.place
 
 
 def location(gen_fn: GenerativeFunction[..., Any], body: Callable[..., Any]) -> str:

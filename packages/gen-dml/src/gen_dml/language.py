@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, final, overload
 
 from gen_core import GenerativeFunction, Parameters
+from gen_core.captured import captured_by
 from gen_core.diff import is_same
+from gen_core.parameters import PARAMETERS
 from gen_core.where import code_of
 from gen_dml.assess import assess
 from gen_dml.generate import generate
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gen_core import ArgDiffs, Call, ChoiceMap, Generated, Selection, Trace, Updated
+    from gen_core.captured import Captured
     from gen_dml.trace import DynamicTrace
 
 P = ParamSpec("P")
@@ -103,6 +106,15 @@ class DynamicFunction(GenerativeFunction[P, R_co]):
 
     def _params_for(self, instance: object) -> Parameters:
         """Return the parameters of this method on one object, which live as long as the object."""
+        attributes = getattr(instance, "__dict__", None)
+        if isinstance(attributes, dict):
+            # In the object itself, so that they are copied and saved with it, and freed with it even when
+            # they refer to it.
+            owned: dict[str, Parameters] = attributes.setdefault(PARAMETERS, {})
+            found = owned.get(self.source.__qualname__)
+            if found is None:  # setdefault: another thread may have been faster
+                found = owned.setdefault(self.source.__qualname__, Parameters(self.name))
+            return found
         key = id(instance)
         if key not in self._params_of:
             self._params_of[key] = Parameters(self.name)
@@ -112,6 +124,10 @@ class DynamicFunction(GenerativeFunction[P, R_co]):
                 # No weak references to it: keep it, so that nobody else gets its id.
                 self._kept = [*getattr(self, "_kept", []), instance]
         return self._params_of[key]
+
+    def captured(self) -> Iterable[Captured]:
+        """Return what the body and its helpers reach from outside."""
+        return captured_by(self.source)
 
     def do_simulate(self, call: Call[Any], /) -> DynamicTrace[R_co]:
         """Draw every choice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from gen_core import ChoiceTrace, Distribution, DuplicateAddressError, InlineError, Trace, rooms
 from gen_core.address import Path, as_path
 from gen_core.draw import draw
-from gen_core.run import run
+from gen_core.run import Running, run
 from gen_core.scoring import score_choices
 from gen_core.surface import Inline
 from gen_core.where import annotate_address, location
@@ -36,6 +37,7 @@ class Run(ABC):
         """Prepare a run of `gen_fn` on the arguments of `call`."""
         self.gen_fn = gen_fn
         self.call = call
+        self.outer: Running | None = None
         self.records: dict[Path, Trace[Any]] = {}
         self.new: list[ChoiceTrace[Any]] = []
         self.new_paths: list[Path] = []
@@ -119,12 +121,22 @@ class Run(ABC):
         if type(callee) is not type(caller):
             place = location(caller, caller.source)
             raise InlineError(place, callee.name, type(callee).__name__)
-        self.gen_fn = callee
+        outer = self.outer
+        self.gen_fn, self.outer = callee, _Splicing(caller, outer)
         try:
             value: T = run(self, callee.source, call.args, call.kwargs)
             return value
         finally:
-            self.gen_fn = caller
+            self.gen_fn, self.outer = caller, outer
+
+
+@final
+@dataclass(slots=True)
+class _Splicing:
+    """A function whose body waits for a spliced one."""
+
+    gen_fn: DynamicFunction[..., Any]
+    outer: Running | None
 
 
 def total(terms: list[Tensor]) -> Tensor:

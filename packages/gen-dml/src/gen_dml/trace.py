@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from gen_core import Trace
+from gen_core import Records, Trace, register_trace
 from gen_core.choicemap_build import graft
 
 if TYPE_CHECKING:
@@ -59,3 +59,6 @@ class DynamicTrace(Trace[R_co]):
             if record is not None:
                 return record.visited(path[length:])
         return False
+
+
+register_trace(DynamicTrace, lambda t: (t.call, t.retval, t.score, Records(t.records)), DynamicTrace)

@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from gen_core.address import Path
-from gen_core.selection import ALL, ANY, NONE, Selection, select, where
+from gen_core.selection import ALL, NONE, Selection
+from gen_core.selection_build import ANY, select, where
 
 if TYPE_CHECKING:
     from gen_core.choicemap import ChoiceMap
@@ -20,6 +21,16 @@ def exactly(paths: Collection[Path]) -> Selection:
     """Select these addresses, and unlike `select` not what is below them."""
     known = frozenset(paths)
     return where(lambda path: path in known)
+
+
+def clash(given: ChoiceMap, choices: ChoiceMap) -> bool:
+    """Return whether constraints have a value where a function was called, or a submap at a choice.
+
+    That is a mistake of the user, and what a room makes of it is not specified.
+    """
+    return any(
+        not at.is_empty and not at.is_leaf for at in (choices.submap(path) for path in given.paths())
+    ) or any(not at.is_empty and not at.is_leaf for at in (given.submap(path) for path in choices.paths()))
 
 
 def selections(paths: Sequence[Path], random: Random) -> list[Selection]:

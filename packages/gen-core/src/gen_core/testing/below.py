@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
 from gen_core import rooms
 from gen_core.call import Call
-from gen_core.choicemap import ChoiceMap, choicemap
+from gen_core.choicemap import ChoiceMap
+from gen_core.choicemap_build import choicemap
 from gen_core.interface import GenerativeFunction
 from gen_core.results import ArgGradients, ChoiceGradients, Generated, Updated
 from gen_core.trace import Trace

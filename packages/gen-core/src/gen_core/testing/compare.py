@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gen_core.testing.structure import children, tensors
+
 
 def epsilon(values: Iterable[object]) -> float:
     """Return the rounding error of the least precise of the default dtype and the tensors in `values`."""
     dtypes = {torch.get_default_dtype()}
     for value in values:
-        dtypes |= {leaf.dtype for leaf in leaves(value) if leaf.dtype.is_floating_point}
+        dtypes |= {leaf.dtype for leaf in tensors(value) if leaf.dtype.is_floating_point}
     return max(torch.finfo(dtype).eps for dtype in dtypes)
 
 
@@ -62,24 +63,6 @@ def same(left: Any, right: Any, eps: float = 0.0) -> bool:
     if parts is None or others is None:
         return bool(left == right)
     return parts.keys() == others.keys() and all(same(parts[key], others[key], eps) for key in parts)
-
-
-def children(value: Any) -> dict[Any, Any] | None:
-    """Return the parts of a tuple, list, mapping or dataclass by key, None for anything else."""
-    if isinstance(value, tuple | list):
-        return dict(enumerate(value))
-    if isinstance(value, Mapping):
-        return dict(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: getattr(value, part.name) for part in fields(value)}
-    return None
-
-
-def leaves(value: Any) -> list[Tensor]:
-    """Return the tensors in a value."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [leaf for part in (children(value) or {}).values() for leaf in leaves(part)]
 
 
 def _same_tensor(left: Any, right: Any, eps: float) -> bool:

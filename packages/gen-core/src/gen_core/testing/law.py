@@ -41,25 +41,21 @@ class Law(Enum):
         """`law 3 (no operation changes ...)`."""
         return f"law {self.value[0]} ({self.value[1]})"
 
-    def require(self, holds: bool, operation: str, found: str) -> None:
-        """Raise unless the law holds.
+    def broken(self, operation: object, found: str) -> LawError:
+        """Return the error to raise.
 
         Args:
-            holds: Whether it does.
-            operation: What was run, as in `update({'x': 1.0}, model(2))`.
+            operation: What was run; it is printed only now, since printing choices is slow.
             found: What was found instead, as in `the score is 1, not 2`.
         """
-        if not holds:
-            raise LawError(f"{self.title} is broken by {operation}: {found}.")
+        return LawError(f"{self.title} is broken by {operation}: {found}.")
 
     @contextmanager
-    def checked_on(self, operation: str) -> Iterator[None]:
+    def checked_on(self, operation: object) -> Iterator[None]:
         """Turn an exception of the block, which checks `operation`, into a broken law."""
         try:
             yield
         except LawError:
             raise
         except Exception as error:
-            raise LawError(
-                f"{self.title} could not be checked on {operation}: it raised {type(error).__name__}: {error}"
-            ) from error
+            raise self.broken(operation, f"it raised {type(error).__name__}: {error}") from error

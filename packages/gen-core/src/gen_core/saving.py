@@ -1,0 +1,173 @@
+"""Saving and loading of choices and traces, as data that `torch.load(..., weights_only=True)` accepts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from os import PathLike
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+
+from gen_core.choicemap import ChoiceMap
+from gen_core.choicemap_build import Choices, choicemap
+from gen_core.errors import ChangedFunctionError, FileFormatError, UnvisitedConstraintsError
+from gen_core.judge import unvisited
+from gen_core.plain import Writer, from_plain
+from gen_core.trace import Trace
+
+if TYPE_CHECKING:
+    from gen_core.call import Call
+
+State = Mapping[str, Any]
+"""Plain data: tensors, numbers, strings, None, and lists, tuples, sets and dicts of these."""
+
+VERSION = 1
+"""The version of the format; it changes when older readers would misread what is written."""
+
+
+def save(value: Trace[Any] | Choices, path: str | PathLike[str] | BinaryIO) -> None:
+    """Write a trace or choices to a file.
+
+    Of a trace, the choices, the arguments and the name of its function are written; parameters and
+    modules are not: they are in the `state_dict` of the model's module.
+
+    Raises:
+        UnsavableError: An argument or a value is nothing that can be saved; names it.
+        NoReferenceError: The function cannot be imported by a name: it is nested, bound or anonymous.
+    """
+    state = trace_to_state(value) if isinstance(value, Trace) else choices_to_state(value)
+    torch.save(dict(state), path)
+
+
+def load(
+    path: str | PathLike[str] | BinaryIO, *, map_location: str | torch.device | None = None
+) -> Trace[Any] | ChoiceMap:
+    """Read what `save` wrote: see `trace_from_state` for what is checked.
+
+    Args:
+        path: A file.
+        map_location: The device to put tensors on, as in `torch.load`.
+
+    Raises:
+        FileFormatError: It was not written by `save`, or by a newer version of it.
+        MissingReferenceError: The function of the trace, or a class, does not exist any more.
+        ChangedFunctionError: The function of the trace does something else now.
+    """
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise FileFormatError(f"{path} is not a file that gen_core.save wrote: {error}") from error
+    kind = state.get("gen") if isinstance(state, dict) else None
+    return choices_from_state(state) if kind == "choices" else trace_from_state(state)
+
+
+def choices_to_state(choices: Choices) -> State:
+    """Return choices as plain data."""
+    return {"gen": "choices", "version": VERSION, "choices": _choices(choicemap(choices), Writer())}
+
+
+def choices_from_state(state: State) -> ChoiceMap:
+    """Return the choices that `choices_to_state` was given.
+
+    Raises:
+        FileFormatError: `state` is something else, or of a newer version.
+    """
+    _check_format(state, "choices")
+    choices: ChoiceMap = from_plain(state["choices"])
+    return choices
+
+
+def trace_to_state(trace: Trace[Any]) -> State:
+    """Return a trace as plain data; raises as `save` does."""
+    call = trace.call
+    name = call.gen_fn.name
+    names = call.gen_fn.binder.names(call.args, call.kwargs)
+    writer = Writer()
+    values = [
+        writer.plain(value, f"the argument `{parameter}` of {name}")
+        for parameter, value in zip(names, call.values(), strict=True)
+    ]
+    return {
+        "gen": "trace",
+        "version": VERSION,
+        "name": name,
+        "gen_fn": writer.plain(call.gen_fn, f"a trace of {name}"),
+        "args": values[: len(call.args)],
+        "kwargs": dict(zip(call.kwargs, values[len(call.args) :], strict=True)),
+        "choices": _choices(trace.choices, writer),
+        "score": float(trace.score.detach()),
+    }
+
+
+def trace_from_state(state: State) -> Trace[Any]:
+    """Return the trace that `trace_to_state` was given, by running its function on the saved choices.
+
+    The run must make exactly the saved choices and give the saved score, up to rounding. A function that
+    uses untraced randomness gives another score each time: where two runs differ from each other, the
+    score is not checked.
+
+    Raises:
+        FileFormatError: `state` is something else, or of a newer version.
+        MissingReferenceError: The function, or a class, does not exist any more.
+        UnknownNameError: No plugin provides a distribution any more.
+        ChangedFunctionError: The function does something else now; says what. Parameters are not saved,
+            so that other values of them can be the reason.
+    """
+    _check_format(state, "trace")
+    gen_fn = from_plain(state["gen_fn"])
+    kwargs = {name: from_plain(value) for name, value in state["kwargs"].items()}
+    try:
+        call = gen_fn(*map(from_plain, state["args"]), **kwargs)
+    except TypeError as error:
+        raise ChangedFunctionError(state["name"], f"it does not take the saved arguments: {error}") from error
+    choices: ChoiceMap = from_plain(state["choices"])
+    trace = _replay(call, choices)
+    saved, score = state["score"], float(trace.score.detach())
+    if not _agree(saved, score) and _agree(score, float(_replay(call, choices).score.detach())):
+        raise ChangedFunctionError(
+            call.gen_fn.name,
+            f"the saved score is {saved:.6g}, and the same choices have score {score:.6g} now. If it has "
+            f"trainable parameters or modules, load their `state_dict` first",
+        )
+    return trace
+
+
+def _replay(call: Call[Any], choices: ChoiceMap) -> Trace[Any]:
+    try:
+        with unvisited("error"):
+            trace = call.generate(choices).trace
+    except UnvisitedConstraintsError as error:
+        raise ChangedFunctionError(
+            call.gen_fn.name, f"it does not make all saved choices: {error}"
+        ) from error
+    added = [path for path in trace.choices.paths() if path not in choices]
+    if added:
+        raise ChangedFunctionError(
+            call.gen_fn.name, f"it makes a choice at {added[0]!r}, which the saved trace does not have"
+        )
+    return trace
+
+
+def _choices(choices: ChoiceMap, writer: Writer) -> dict[str, Any]:
+    plain: dict[str, Any] = writer.plain(choices, "the choices")
+    return plain
+
+
+def _check_format(state: Any, kind: str) -> None:
+    found = state.get("gen") if isinstance(state, Mapping) else None
+    if found not in ("choices", "trace"):
+        raise FileFormatError(f"Expected saved {kind}, but got data that Gen did not save.")
+    if found != kind:
+        raise FileFormatError(f"Expected saved {kind}, but got saved {found}.")
+    if state["version"] != VERSION:
+        raise FileFormatError(
+            f"The saved {kind} has version {state['version']} of the format, and this gen-core reads version "
+            f"{VERSION}. Load it with the gen-core that saved it, or upgrade."
+        )
+
+
+def _agree(saved: float, score: float) -> bool:
+    # A saved score may be the sum of many edits, in float32 for each choice.
+    return saved == score or math.isclose(saved, score, rel_tol=1e-4, abs_tol=1e-3) or saved != saved != score

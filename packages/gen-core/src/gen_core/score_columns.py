@@ -1,0 +1,57 @@
+"""The scores of a trace's choices in columns: one for each dtype and device, in the order of visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gen_core.choice import ChoiceTrace
+
+
+class ScoreColumns(NamedTuple):
+    """Scores in columns, and the column and row of each choice."""
+
+    columns: list[Any]
+    places: tuple[tuple[int, int], ...]
+
+
+def score_columns(choices: Sequence[ChoiceTrace[Any]]) -> ScoreColumns:
+    """Return the scores of choices in an order that does not depend on which runs scored them.
+
+    A column has the choices in its last dimension; batches of traces have dimensions before it.
+    """
+    kinds: dict[object, list[ChoiceTrace[Any]]] = {}
+    places = []
+    numbers: dict[object, int] = {}
+    for choice in choices:
+        kind = _kind(choice)
+        column = numbers.setdefault(kind, len(numbers))
+        rows = kinds.setdefault(kind, [])
+        places.append((column, len(rows)))
+        rows.append(choice)
+    return ScoreColumns([_column(each) for each in kinds.values()], tuple(places))
+
+
+def _kind(choice: ChoiceTrace[Any]) -> object:
+    score = choice._score
+    column = score[0] if type(score) is tuple else score
+    # While torch maps trees, anything may stand for a tensor.
+    return (column.dtype, column.device) if isinstance(column, Tensor) else id(column)
+
+
+def _column(choices: list[ChoiceTrace[Any]]) -> Any:
+    first = choices[0]._score
+    if type(first) is not tuple:
+        return torch.stack([choice.score for choice in choices], -1) if isinstance(first, Tensor) else first
+    column = first[0]
+    if not isinstance(column, Tensor):
+        return column
+    whole = column.shape[-1] == len(choices) and all(
+        type(choice._score) is tuple and choice._score[0] is column and choice._score[1] == row
+        for row, choice in enumerate(choices)
+    )
+    return column if whole else torch.stack([choice.score for choice in choices], -1)

@@ -1,0 +1,66 @@
+"""The Bernoulli distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+from torch.nn.functional import logsigmoid
+
+from gen_core import Distribution
+from gen_distributions.enumeration import list_values
+from gen_distributions.family import TensorFamily
+from gen_distributions.odds import exactly_one, success_probs
+from gen_distributions.tensors import TensorLike, nan_unless, promote
+
+
+@final
+@dataclass(frozen=True)
+class Bernoulli(TensorFamily):
+    """True with probability p, as a tensor of booleans.
+
+    Parameters, exactly one of them:
+        probs: p, between 0 and 1.
+        logits: log(p / (1 - p)), any real number.
+    """
+
+    name: ClassVar[str] = "bernoulli"
+    is_discrete: ClassVar[bool] = True
+    is_enumerable: ClassVar[bool] = True
+    value_dtype: ClassVar[torch.dtype | None] = torch.bool
+    fixed_support: ClassVar[Constraint] = constraints.boolean
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+
+    def sample(self, probs: TensorLike | None = None, logits: TensorLike | None = None) -> Tensor:
+        """Draw one value of the shape of the parameter."""
+        if logits is None and isinstance(probs, float):
+            return torch.rand(()) < probs
+        chance = success_probs(self.name, probs, logits)
+        return torch.rand_like(chance) < chance
+
+    def log_prob(
+        self, value: Tensor, /, probs: TensorLike | None = None, logits: TensorLike | None = None
+    ) -> Tensor:
+        """Return log p for each element that is true, log(1 - p) for the others."""
+        (given,) = promote(exactly_one(self.name, probs=probs, logits=logits))
+        if logits is not None:
+            return logsigmoid(torch.where(value, given, -given))
+        return nan_unless((given >= 0) & (given <= 1), torch.where(value, given, 1 - given).log())
+
+    def enumerate_support(
+        self, probs: TensorLike | None = None, logits: TensorLike | None = None
+    ) -> list[Tensor]:
+        """Return False and True, or all their combinations."""
+        chance = success_probs(self.name, probs, logits)
+        return list_values(self.name, [torch.tensor([False, True], device=chance.device)], chance.shape)
+
+
+bernoulli = Distribution(Bernoulli())

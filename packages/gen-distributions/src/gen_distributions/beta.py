@@ -1,0 +1,76 @@
+"""The beta distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from gen_core import Distribution
+from gen_distributions.family import TensorFamily
+from gen_distributions.tensors import (
+    TensorLike,
+    all_positive,
+    broadcast,
+    log_standard_gamma,
+    nan_unless,
+    on_support,
+    promote,
+)
+
+
+@final
+@dataclass(frozen=True)
+class Beta(TensorFamily):
+    """Density x^(a - 1) (1 - x)^(b - 1) / B(a, b) over [0, 1].
+
+    Parameters:
+        concentration1: a (alpha), positive.
+        concentration0: b (beta), positive.
+    """
+
+    name: ClassVar[str] = "beta"
+    has_rsample: ClassVar[bool] = True
+    fixed_support: ClassVar[Constraint] = constraints.unit_interval
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "concentration1": constraints.positive,
+        "concentration0": constraints.positive,
+    }
+
+    def sample(self, concentration1: TensorLike, concentration0: TensorLike) -> Tensor:
+        """Draw one value of the shape that the parameters broadcast to."""
+        return draw_beta(*promote(concentration1, concentration0))
+
+    def log_prob(self, value: Tensor, /, concentration1: TensorLike, concentration0: TensorLike) -> Tensor:
+        """Return the log density of each element, -inf outside [0, 1]."""
+        return beta_log_prob(*promote(value, concentration1, concentration0))
+
+
+def draw_beta(concentration1: Tensor, concentration0: Tensor) -> Tensor:
+    """Draw from beta(concentration1, concentration0), differentiably."""
+    first, second = broadcast(concentration1, concentration0)
+    draw = torch.sigmoid(log_standard_gamma(first) - log_standard_gamma(second))
+    limits = torch.finfo(draw.dtype)
+    return draw.clamp(limits.tiny, 1 - limits.eps / 2)
+
+
+def beta_log_prob(value: Tensor, concentration1: Tensor, concentration0: Tensor) -> Tensor:
+    """Return the log density of beta(concentration1, concentration0)."""
+    inside = (value >= 0) & (value <= 1)
+    safe = torch.where(inside, value, 0.5)
+    log_prob = (
+        torch.xlogy(concentration1 - 1, safe)
+        + torch.special.xlog1py(concentration0 - 1, -safe)
+        + torch.lgamma(concentration1 + concentration0)
+        - torch.lgamma(concentration1)
+        - torch.lgamma(concentration0)
+    )
+    return on_support(inside, nan_unless(all_positive(concentration1, concentration0), log_prob))
+
+
+beta = Distribution(Beta())

@@ -1,0 +1,92 @@
+"""What families over tensors share: the defaults of the `Family` protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from inspect import signature
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from gen_core import Requirement
+from gen_distributions.convert import convert_value
+from gen_distributions.errors import NotEnumerableError
+from gen_distributions.tensors import promote
+
+
+class TensorFamily:
+    """A family over tensors; a subclass adds `sample` and `log_prob` with explicit signatures.
+
+    `sample` draws with out-of-place random operations only (`torch.rand`, not `uniform_`), which is
+    what lets `vmap` give each element of a batch its own draw. `log_prob` must not branch on values.
+    """
+
+    name: ClassVar[str]
+    arg_constraints: ClassVar[Mapping[str, Constraint]]
+    is_discrete: ClassVar[bool] = False
+    has_rsample: ClassVar[bool] = False
+    event_dim: ClassVar[int] = 0
+    value_dtype: ClassVar[torch.dtype | None] = None
+    """The dtype of values: bool, int64, or None for the parameters' floating point dtype."""
+    fixed_support: ClassVar[Constraint] = constraints.real
+    """The support, where it does not depend on the parameters."""
+
+    @property
+    def is_enumerable(self) -> bool:
+        """Whether `enumerate_support` works."""
+        return False
+
+    def support(self, *args: Any, **kwargs: Any) -> Constraint:
+        """Return the set of values whose density can be positive."""
+        return self.fixed_support
+
+    def convert(self, value: object, /, *args: Any, **kwargs: Any) -> Tensor:
+        """Return a given value as a tensor of this family's dtype."""
+        if isinstance(value, Tensor):
+            dtype = value.dtype
+            if dtype is self.value_dtype or (self.value_dtype is None and dtype.is_floating_point):
+                return value
+        return convert_value(self.name, value, self.value_dtype, (*args, *kwargs.values()))
+
+    def enumerate_support(self, *args: Any, **kwargs: Any) -> Sequence[Tensor]:
+        """Return every value of the support."""
+        raise NotEnumerableError(self.name)
+
+    def requirements(self, *args: Any, **kwargs: Any) -> Iterable[Requirement]:
+        """Return one requirement for each parameter that `arg_constraints` names."""
+        given = dict(zip(self._parameter_names, args, strict=False)) | kwargs
+        return [
+            Requirement(name, describe(constraint), constraint.check(promote(given[name])[0]))
+            for name, constraint in self.arg_constraints.items()
+            if given.get(name) is not None
+        ]
+
+    @cached_property
+    def _parameter_names(self) -> tuple[str, ...]:
+        return tuple(signature(cast(Any, self).sample).parameters)
+
+
+def describe(constraint: Constraint) -> str:
+    """Return what a constraint demands, as it reads after "must be"."""
+    for known, text in _DESCRIPTIONS:
+        if constraint is known:
+            return text
+    return f"in {constraint!r}"
+
+
+_DESCRIPTIONS: list[tuple[Constraint, str]] = [
+    (constraints.real, "a number"),
+    (constraints.real_vector, "a vector of numbers"),
+    (constraints.positive, "positive"),
+    (constraints.nonnegative, "nonnegative"),
+    (constraints.unit_interval, "between 0 and 1"),
+    (constraints.positive_integer, "a positive integer"),
+    (constraints.nonnegative_integer, "a nonnegative integer"),
+    (constraints.simplex, "nonnegative with sum 1"),
+    (constraints.positive_definite, "symmetric and positive definite"),
+    (constraints.lower_cholesky, "lower triangular with a positive diagonal"),
+]

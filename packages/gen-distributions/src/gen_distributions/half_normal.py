@@ -1,0 +1,50 @@
+"""The half-normal distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from gen_core import Distribution
+from gen_distributions.family import TensorFamily
+from gen_distributions.tensors import TensorLike, on_support, promote
+
+HALF_LOG_TWO_OVER_PI = 0.5 * math.log(2 / math.pi)
+
+
+@final
+@dataclass(frozen=True)
+class HalfNormal(TensorFamily):
+    """The law of |x| for a normal x with mean 0, over x >= 0.
+
+    Density sqrt(2 / pi) exp(-(x / scale)^2 / 2) / scale.
+
+    Parameters:
+        scale: The standard deviation of the normal, positive.
+    """
+
+    name: ClassVar[str] = "half_normal"
+    has_rsample: ClassVar[bool] = True
+    fixed_support: ClassVar[Constraint] = constraints.nonnegative
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"scale": constraints.positive}
+
+    def sample(self, scale: TensorLike) -> Tensor:
+        """Draw one value of the shape of `scale`."""
+        (scale,) = promote(scale)
+        return scale * torch.randn_like(scale).abs()
+
+    def log_prob(self, value: Tensor, /, scale: TensorLike) -> Tensor:
+        """Return the log density of each element, -inf below 0."""
+        value, scale = promote(value, scale)
+        log_prob = (value / scale).square() * -0.5 - scale.log() + HALF_LOG_TWO_OVER_PI
+        return on_support(value >= 0, log_prob)
+
+
+half_normal = Distribution(HalfNormal())

@@ -1,0 +1,56 @@
+"""The normal distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from gen_core import Distribution
+from gen_distributions.family import TensorFamily
+from gen_distributions.tensors import TensorLike, promote, standard_normal
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+@final
+@dataclass(frozen=True)
+class Normal(TensorFamily):
+    """Density exp(-((x - loc) / scale)^2 / 2) / (scale sqrt(2 pi)) over the real numbers.
+
+    Parameters:
+        loc: The mean, any real number.
+        scale: The standard deviation, positive.
+    """
+
+    name: ClassVar[str] = "normal"
+    has_rsample: ClassVar[bool] = True
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
+
+    def sample(self, loc: TensorLike, scale: TensorLike) -> Tensor:
+        """Draw one value of the shape that the parameters broadcast to."""
+        if not isinstance(scale, Tensor):
+            if not isinstance(loc, Tensor):
+                return torch.normal(loc, scale, ())
+            if loc.dtype.is_floating_point:
+                return torch.add(loc, torch.randn_like(loc), alpha=scale)
+        loc, scale = promote(loc, scale)
+        return loc + scale * standard_normal(loc, scale)
+
+    def log_prob(self, value: Tensor, /, loc: TensorLike, scale: TensorLike) -> Tensor:
+        """Return log N(value; loc, scale) for each element."""
+        value, loc, scale = promote(value, loc, scale)
+        whitened = (value - loc) / scale
+        return whitened.square() * -0.5 - scale.log() - HALF_LOG_TWO_PI
+
+
+normal = Distribution(Normal())

@@ -1,0 +1,48 @@
+"""The Poisson distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
+
+from gen_core import Distribution
+from gen_distributions.family import TensorFamily
+from gen_distributions.tensors import TensorLike, nan_unless, on_support, promote, weighted_log
+
+
+@final
+@dataclass(frozen=True)
+class Poisson(TensorFamily):
+    """Probability rate^k exp(-rate) / k! of k = 0, 1, 2, ..., as an integer tensor.
+
+    Parameters:
+        rate: The mean, nonnegative.
+    """
+
+    name: ClassVar[str] = "poisson"
+    is_discrete: ClassVar[bool] = True
+    value_dtype: ClassVar[torch.dtype | None] = torch.int64
+    fixed_support: ClassVar[Constraint] = constraints.nonnegative_integer
+    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"rate": constraints.nonnegative}
+
+    def sample(self, rate: TensorLike) -> Tensor:
+        """Draw one count of the shape of `rate`."""
+        (rate,) = promote(rate)
+        return torch.poisson(rate.detach()).long()
+
+    def log_prob(self, value: Tensor, /, rate: TensorLike) -> Tensor:
+        """Return the log probability of each count, -inf below 0."""
+        (rate,) = promote(rate)
+        inside = value >= 0
+        count = torch.where(inside, value, 0).to(rate.dtype)
+        log_prob = weighted_log(count, rate) - rate - torch.lgamma(count + 1)
+        return on_support(inside, nan_unless(rate >= 0, log_prob))
+
+
+poisson = Distribution(Poisson())

@@ -1,0 +1,116 @@
+"""Metropolis-Hastings: propose another trace, and accept it or stay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+from gen_core import Call, ChoiceMap, GenError, Selection, Trace
+from gen_inflib.accept import accept
+from gen_inflib.errors import ProposalError, UndefinedWeightError
+
+R = TypeVar("R")
+
+FORWARD = "score of the proposal"
+
+Proposal: TypeAlias = Callable[[Trace[R]], Call[Any]]
+"""A generative function of the current trace, or any function from it to a call."""
+
+
+class MetropolisHastingsInfo(NamedTuple):
+    """What happened in one step."""
+
+    accepted: bool
+    log_acceptance_ratio: Tensor
+    """The proposed trace was accepted with probability min(1, exp(this)); shape `()`, in nats."""
+
+
+def metropolis_hastings(
+    trace: Trace[R], proposal: Selection | Proposal[R]
+) -> tuple[Trace[R], MetropolisHastingsInfo]:
+    """Take one step that leaves the distribution proportional to exp(score) as it is.
+
+    With a selection, the selected choices are drawn again from the model's internal proposal, and the log
+    acceptance ratio is the weight of `trace.regenerate(selection)`.
+
+    With a custom proposal, its choices are new values for choices of the model, at the model's addresses:
+
+        log ratio = weight of trace.update(proposed choices)
+                    + log density of the discarded choices under proposal(new trace)
+                    - log density of the proposed choices under proposal(trace).
+
+    Where the structure of the trace changes, the way back has to be possible: the proposal on the new
+    trace must propose exactly what was replaced or is gone.
+
+    Args:
+        trace: The current trace.
+        proposal: A selection, or a function from the trace to a call of a generative function.
+
+    Returns:
+        The new trace, or the old one where the proposed trace was rejected, and what happened.
+
+    Raises:
+        UndefinedWeightError: The log acceptance ratio is NaN, or the proposal drew what has density 0.
+        UnvisitedConstraintsError: The proposal made a choice that the model does not make, or its way
+            back does not propose all that was discarded.
+        MissingChoiceError: The way back makes a choice that was not discarded.
+        UnknownSelectionError: The selection names an address that does not exist.
+        ProposalError: `proposal` is neither a selection nor a function from a trace to a call.
+
+    Source: Hastings, Biometrika 57 (1970); for changes of structure, Green, Biometrika 82 (1995).
+    """
+    with torch.no_grad():
+        if isinstance(proposal, Selection):
+            proposed, log_ratio, _, _ = trace.regenerate(proposal)
+            _check(trace, proposed, log_ratio, {"weight of regenerate": log_ratio})
+        else:
+            proposed, log_ratio = _propose(trace, proposal)
+    accepted = accept(log_ratio)
+    info = MetropolisHastingsInfo(accepted, log_ratio)
+    return (proposed if accepted else trace), info
+
+
+def _propose(trace: Trace[R], proposal: Proposal[R]) -> tuple[Trace[R], Tensor]:
+    choices, forward, _ = _call(proposal, trace).propose()
+    proposed, weight, _, discard = trace.update(choices)
+    if weight == -math.inf and forward > -math.inf:
+        # Impossible whatever the way back, which need not be defined from an impossible trace.
+        return proposed, weight
+    backward = _way_back(_call(proposal, proposed), discard)
+    log_ratio = weight + backward - forward
+    parts = {"weight of update": weight, FORWARD: forward, "score of the way back": backward}
+    _check(trace, proposed, log_ratio, parts)
+    return proposed, log_ratio
+
+
+def _way_back(call: Call[Any], discard: ChoiceMap) -> Tensor:
+    try:
+        return call.assess(discard).score
+    except GenError as error:
+        error.add_note(
+            f"This was the way back of a Metropolis-Hastings step: from the new trace, {call.gen_fn.name} "
+            f"must be able to propose exactly the choices that the step replaced or removed, {discard!r}."
+        )
+        raise
+
+
+def _call(proposal: Proposal[R], trace: Trace[R]) -> Call[Any]:
+    expected = "a proposal: a selection, or a function from a trace to a call of a generative function"
+    if not callable(proposal):
+        raise ProposalError(proposal, expected)
+    call: object = proposal(trace)
+    if not isinstance(call, Call):
+        raise ProposalError(call, f"{expected}, such as one decorated with @gen. It was called")
+    return call
+
+
+def _check(old: Trace[Any], new: Trace[Any], log_ratio: Tensor, parts: dict[str, Tensor]) -> None:
+    # A proposal that draws what it says cannot be drawn would be accepted always.
+    if torch.isnan(log_ratio) or parts.get(FORWARD, log_ratio) == -math.inf:
+        scores = {"score of the trace": old.score, "score of the proposed trace": new.score}
+        numbers = {name: float(number) for name, number in (parts | scores).items()}
+        raise UndefinedWeightError("The log acceptance ratio", old.gen_fn.name, float(log_ratio), numbers)

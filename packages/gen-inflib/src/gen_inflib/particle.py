@@ -1,0 +1,47 @@
+"""One particle: a trace that agrees with the observations, and its log weight."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+from gen_core import AddressCollisionError, Call, ChoiceMap, Generated
+from gen_inflib.errors import UndefinedWeightError
+
+R = TypeVar("R")
+
+
+def draw_particle(model: Call[R], observations: ChoiceMap, proposal: Call[Any] | None) -> Generated[R]:
+    """Generate one trace, and return it with its importance weight.
+
+    Returns:
+        weight = log p(t, r; x) - log q(t; u, x) - log q(r; x, t) - log density of the proposed choices,
+        where u are the observations and the proposed choices.
+
+    Raises:
+        AddressCollisionError: The proposal proposes what is observed.
+        UndefinedWeightError: The weight is NaN or +inf.
+    """
+    if proposal is None:
+        generated = model.generate(observations)
+        _check(model, float(generated.weight.detach()), {"generate weight": generated.weight.item()})
+        return generated
+    choices, score, _ = proposal.propose()
+    trace, weight = model.generate(_with_proposed(observations, choices, proposal))
+    total = weight - score
+    parts = {"generate weight": weight.item(), "score of the proposal": score.item()}
+    _check(model, float(total.detach()), parts)
+    return Generated(trace, total)
+
+
+def _with_proposed(observations: ChoiceMap, choices: ChoiceMap, proposal: Call[Any]) -> ChoiceMap:
+    try:
+        return observations.merge(choices)
+    except AddressCollisionError as error:
+        error.add_note(f"One is observed, the other a choice of the proposal {proposal.gen_fn.name}.")
+        raise
+
+
+def _check(model: Call[Any], weight: float, parts: dict[str, float]) -> None:
+    if math.isnan(weight) or weight == math.inf:
+        raise UndefinedWeightError("The log weight of a particle", model.gen_fn.name, weight, parts)

@@ -1,0 +1,124 @@
+"""`jit`: a function of generative functions, compiled to machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, final
+
+import torch
+from torch import Tensor
+
+from gen_core.structure import Structure, put_together, take_apart
+from gen_torch.backends import Backend, compiled
+from gen_torch.guards import Guard, guards_of
+from gen_torch.staging import Staged, stage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def jit(function: Callable[P, R], *, backend: Backend = "auto") -> Jitted[P, R]:
+    """Return `function` compiled: staged once for each kind of arguments, then run as machine code.
+
+    The function takes and returns tensors, traces, batches, choice maps and containers of these, and may
+    do any operations of any generative functions, gradients, batches and loops in between. Python floats
+    among its arguments become tensors of shape `()`; other Python values are constants of a program.
+
+    A program is used again for arguments of the same structure, shapes, strides, dtypes and devices, in
+    the same modes, while the closures, globals and attributes that the function reads are the same.
+    Tensors found there are inputs: a parameter that an optimizer has updated is seen. With the same seed
+    it draws the numbers that the function draws without `jit`. What it returns has no gradient: take
+    gradients within the function.
+
+    Args:
+        function: What to compile. Control flow may not depend on the values of tensors.
+        backend: `"inductor"` compiles through C++ or Triton; `"graph"` runs the staged graph without a
+            compiler; `"auto"` takes the first that works here.
+
+    Raises:
+        StagingError: At a call, where control flow depends on a tensor's value; names model and line.
+    """
+    return Jitted(function, backend)
+
+
+@final
+class Jitted(Generic[P, R]):
+    """A function with its compiled programs."""
+
+    def __init__(self, function: Callable[P, R], backend: Backend) -> None:
+        """Users write `jit(function)`."""
+        self.function = function
+        self.backend: Backend = backend
+        self._programs: dict[object, list[_Program]] = {}
+
+    @property
+    def num_programs(self) -> int:
+        """How many programs were compiled, one for each kind of arguments and surroundings."""
+        return sum(map(len, self._programs.values()))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the compiled function, compiling it first for arguments of a new kind."""
+        tensors, structure = take_apart((_as_tensors(args), _as_tensors(kwargs)))
+        key = structure, tuple(map(_kind, tensors)), _modes()
+        program = self._find(key)
+        if program is None:
+            program = self._compile(structure, tensors)
+            self._programs.setdefault(key, []).insert(0, program)
+        outputs = program.run(*tensors, *program.staged.captured)
+        result: R = put_together(outputs, program.staged.structure)
+        return result
+
+    def staged(self, *args: P.args, **kwargs: P.kwargs) -> Staged:
+        """Return the staged graph for such arguments, to look at."""
+        tensors, structure = take_apart((_as_tensors(args), _as_tensors(kwargs)))
+        return self._stage(structure, tensors)
+
+    def _find(self, key: object) -> _Program | None:
+        for program in self._programs.get(key, ()):
+            if all(guard.holds() for guard in program.guards):
+                return program
+        return None
+
+    def _compile(self, structure: Structure, tensors: list[Tensor]) -> _Program:
+        staged = self._stage(structure, tensors)
+        run = compiled(staged, [*tensors, *staged.captured], self.backend)
+        return _Program(staged, run, guards_of(self.function))
+
+    def _stage(self, structure: Structure, tensors: list[Tensor]) -> Staged:
+        def call(*inputs: Tensor) -> R:
+            args, kwargs = put_together(inputs, structure)
+            return self.function(*args, **kwargs)
+
+        return stage(call, tensors, getattr(self.function, "__qualname__", repr(self.function)))
+
+
+class _Program(NamedTuple):
+    staged: Staged
+    run: Callable[..., list[Tensor]]
+    guards: list[Guard]
+
+
+def _as_tensors(value: Any) -> Any:
+    """Return arguments with tensors in place of Python floats, through tuples, lists and dicts."""
+    kind = type(value)
+    if kind is float:
+        return torch.tensor(value)
+    if kind is tuple or kind is list:
+        return kind(_as_tensors(part) for part in value)
+    if isinstance(value, Mapping) and kind is dict:
+        return {key: _as_tensors(part) for key, part in value.items()}
+    return value
+
+
+def _kind(tensor: Tensor) -> object:
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.requires_grad
+
+
+def _modes() -> object:
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_grad_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.is_autocast_enabled("cuda"),
+    )

@@ -1,0 +1,320 @@
+"""Every algorithm on every model with a known answer.
+
+A tolerance is four standard errors, estimated from the run itself: by the delta method for weighted traces,
+from the means of batches for chains. With a right algorithm and a fresh seed, one check in thousands fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gen_core import Call, Choices, Trace, select
+from gen_distributions import bernoulli, beta, categorical, normal, uniform
+from gen_dml import gen
+from gen_inflib import (
+    Kernel,
+    cycle,
+    importance_resampling,
+    importance_sampling,
+    metropolis_hastings,
+    mixture,
+    repeat,
+    run_chain,
+)
+
+NUM_STANDARD_ERRORS = 4.0
+NUM_PARTICLES = 1000
+NUM_SAMPLES = 1500
+NUM_BATCHES = 30
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A posterior with a known answer."""
+
+    model: Call[Any]
+    observations: Choices
+    statistic: Callable[[Trace[Any]], float]
+    posterior_mean: float
+    log_evidence: float
+    proposal: Call[Any]
+    kernels: dict[str, Kernel[Any]]
+
+
+# A discrete model: the answer by enumeration.
+
+
+@gen
+def alarm() -> None:
+    burglary = bernoulli(0.1) @ "burglary"
+    earthquake = bernoulli(0.2) @ "earthquake"
+    rings = bernoulli(0.9 if burglary else 0.4 if earthquake else 0.05) @ "rings"
+    bernoulli(0.7 if rings else 0.1) @ "call"
+
+
+@gen
+def alarm_proposal() -> None:
+    burglary = bernoulli(0.5) @ "burglary"
+    bernoulli(0.8 if burglary else 0.3) @ "rings"
+
+
+@gen
+def flip_burglary(trace: Trace[Any]) -> None:
+    bernoulli(0.2 if trace["burglary"] else 0.9) @ "burglary"
+    bernoulli(0.6) @ "earthquake"
+
+
+def alarm_problem() -> Problem:
+    observed = {"call": True}
+    latents = [
+        {"burglary": burglary, "earthquake": earthquake, "rings": rings}
+        for burglary in (False, True)
+        for earthquake in (False, True)
+        for rings in (False, True)
+    ]
+    mean, log_evidence = enumerated(alarm(), observed, latents, lambda latent: float(latent["burglary"]))
+    return Problem(
+        model=alarm(),
+        observations=observed,
+        statistic=lambda trace: float(trace["burglary"]),
+        posterior_mean=mean,
+        log_evidence=log_evidence,
+        proposal=alarm_proposal(),
+        kernels={
+            "one selection": by(select("burglary", "earthquake", "rings")),
+            "one at a time": cycle(by(select("burglary")), by(select("earthquake")), by(select("rings"))),
+            "custom proposal": cycle(by(flip_burglary), repeat(by(select("rings")), 2)),
+        },
+    )
+
+
+# A discrete model of random structure: the answer by enumeration.
+
+
+@gen
+def detections() -> None:
+    num_objects = categorical([0.5, 0.3, 0.2]) @ "num_objects"
+    bright = sum(bool(bernoulli(0.3 + 0.2 * i) @ ("bright", i)) for i in range(num_objects))
+    bernoulli((0.1, 0.6, 0.9)[bright]) @ "detected"
+
+
+@gen
+def guess_objects() -> None:
+    num_objects = categorical([0.2, 0.4, 0.4]) @ "num_objects"
+    for i in range(num_objects):
+        bernoulli(0.7) @ ("bright", i)
+
+
+@gen
+def birth_or_death(trace: Trace[Any]) -> None:
+    num_objects = int(trace["num_objects"])
+    neighbours = ([0.0, 1.0, 0.0], [0.4, 0.0, 0.6], [0.0, 1.0, 0.0])[num_objects]
+    proposed = categorical(neighbours) @ "num_objects"
+    if proposed > num_objects:
+        bernoulli(0.8) @ ("bright", num_objects)
+
+
+@gen
+def jump_anywhere(trace: Trace[Any]) -> None:
+    """Propose all objects anew, with probabilities that depend on what there is."""
+    num_objects = categorical([0.3, 0.3, 0.4] if trace["num_objects"] else [0.1, 0.5, 0.4]) @ "num_objects"
+    for i in range(num_objects):
+        bernoulli(0.4) @ ("bright", i)
+
+
+def flip_bright(trace: Trace[Any]) -> tuple[Trace[Any], Any]:
+    everything = select(*(("bright", i) for i in range(trace["num_objects"])))
+    return metropolis_hastings(trace, everything)
+
+
+def detections_problem() -> Problem:
+    observed = {"detected": True}
+    latents: list[dict[Any, Any]] = [
+        {"num_objects": k} | {("bright", i): bool(bits >> i & 1) for i in range(k)}
+        for k in range(3)
+        for bits in range(2**k)
+    ]
+    mean, log_evidence = enumerated(
+        detections(), observed, latents, lambda latent: float(latent["num_objects"])
+    )
+    return Problem(
+        model=detections(),
+        observations=observed,
+        statistic=lambda trace: float(trace["num_objects"]),
+        posterior_mean=mean,
+        log_evidence=log_evidence,
+        proposal=guess_objects(),
+        kernels={
+            "selection that changes structure": cycle(by(select("num_objects")), flip_bright),
+            "birth and death": cycle(by(birth_or_death), flip_bright),
+            "birth and death alone": by(birth_or_death),
+            "jumps of any size": by(jump_anywhere),
+            "mixture": mixture(
+                [(1.0, by(birth_or_death)), (2.0, flip_bright), (1.0, by(select("num_objects")))]
+            ),
+        },
+    )
+
+
+# Conjugate models: the answer in closed form.
+
+
+@gen
+def measurements(num: int) -> Tensor:
+    mean = normal(1.0, 2.0) @ "mean"
+    for i in range(num):
+        normal(mean, 1.5) @ ("y", i)
+    return mean
+
+
+@gen
+def near(center: float) -> None:
+    normal(center, 1.0) @ "mean"
+
+
+@gen
+def drift(trace: Trace[Any]) -> None:
+    """A lopsided random walk, so that the two directions differ."""
+    normal(0.8 * trace["mean"] + 0.5, 0.7) @ "mean"
+
+
+def normal_problem() -> Problem:
+    ys = [2.5, 0.5, 3.0]
+    precision = 1 / 2.0**2 + len(ys) / 1.5**2
+    covariance = 1.5**2 * torch.eye(3) + 2.0**2
+    marginal = torch.distributions.MultivariateNormal(torch.ones(3), covariance)
+    return Problem(
+        model=measurements(len(ys)),
+        observations={("y", i): y for i, y in enumerate(ys)},
+        statistic=lambda trace: float(trace["mean"]),
+        posterior_mean=(1.0 / 2.0**2 + sum(ys) / 1.5**2) / precision,
+        log_evidence=float(marginal.log_prob(torch.tensor(ys))),
+        proposal=near(2.0),
+        kernels={"selection": by(select("mean")), "custom proposal": by(drift)},
+    )
+
+
+@gen
+def tosses(num: int) -> Tensor:
+    chance = beta(2.0, 3.0) @ "chance"
+    for i in range(num):
+        bernoulli(chance) @ ("toss", i)
+    return chance
+
+
+@gen
+def any_chance() -> None:
+    uniform(0.0, 1.0) @ "chance"
+
+
+@gen
+def redraw_chance(trace: Trace[Any]) -> None:
+    beta(1.0 + 4.0 * trace["chance"], 2.0) @ "chance"
+
+
+def beta_problem() -> Problem:
+    heads, tails = 4, 1
+    log_beta = [
+        math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) for a, b in [(2, 3), (2 + heads, 3 + tails)]
+    ]
+    return Problem(
+        model=tosses(heads + tails),
+        observations={("toss", i): i < heads for i in range(heads + tails)},
+        statistic=lambda trace: float(trace["chance"]),
+        posterior_mean=(2 + heads) / (5 + heads + tails),
+        log_evidence=log_beta[1] - log_beta[0],
+        proposal=any_chance(),
+        kernels={"selection": by(select("chance")), "custom proposal": by(redraw_chance)},
+    )
+
+
+def by(proposal: Any) -> Kernel[Any]:
+    return partial(metropolis_hastings, proposal=proposal)
+
+
+def enumerated(
+    model: Call[Any],
+    observed: dict[Any, Any],
+    latents: Iterable[dict[Any, Any]],
+    statistic: Callable[[Any], float],
+) -> tuple[float, float]:
+    """Return the posterior mean of a statistic, and the log evidence, by summing over all choices."""
+    joint = [(statistic(latent), float(model.assess(observed | latent).score.exp())) for latent in latents]
+    evidence = sum(probability for _, probability in joint)
+    return sum(value * probability for value, probability in joint) / evidence, math.log(evidence)
+
+
+PROBLEMS = {
+    "alarm": alarm_problem(),
+    "detections": detections_problem(),
+    "normal": normal_problem(),
+    "beta": beta_problem(),
+}
+CHAINS = [(problem, kernel) for problem, known in PROBLEMS.items() for kernel in known.kernels]
+
+
+@pytest.mark.parametrize("with_proposal", [False, True], ids=["internal", "custom"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_importance_sampling_agrees_with_the_known_answer(name: str, with_proposal: bool) -> None:
+    problem = PROBLEMS[name]
+    torch.manual_seed(1)
+
+    weighted = importance_sampling(
+        problem.model,
+        problem.observations,
+        num_particles=NUM_PARTICLES,
+        proposal=problem.proposal if with_proposal else None,
+    )
+
+    weights = weighted.log_weights.exp()
+    values = torch.tensor([problem.statistic(trace) for trace in weighted.traces], dtype=torch.float64)
+    estimate = weighted.expectation(problem.statistic)
+    # The delta method, for a ratio of means.
+    standard_error = (weights * (values - estimate)).square().sum().sqrt()
+    assert abs(estimate - problem.posterior_mean) < NUM_STANDARD_ERRORS * standard_error
+    relative_error = (NUM_PARTICLES * weights).std() / math.sqrt(NUM_PARTICLES)
+    log_error = abs(weighted.log_marginal_likelihood - problem.log_evidence)
+    assert log_error < NUM_STANDARD_ERRORS * relative_error
+
+
+@pytest.mark.parametrize("with_proposal", [False, True], ids=["internal", "custom"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_importance_resampling_agrees_with_the_known_answer(name: str, with_proposal: bool) -> None:
+    problem = PROBLEMS[name]
+    proposal = problem.proposal if with_proposal else None
+    torch.manual_seed(2)
+
+    runs = [
+        importance_resampling(problem.model, problem.observations, num_particles=50, proposal=proposal)
+        for _ in range(100)
+    ]
+
+    values = torch.tensor([problem.statistic(run.trace) for run in runs], dtype=torch.float64)
+    # With 50 particles the bias is of the order of 1/50 standard deviation, well inside 4/sqrt(100).
+    assert abs(values.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * values.std() / math.sqrt(
+        len(runs)
+    )
+    ratios = (torch.stack([run.log_marginal_likelihood for run in runs]) - problem.log_evidence).exp()
+    assert abs(ratios.mean() - 1) < NUM_STANDARD_ERRORS * ratios.std() / math.sqrt(len(runs))
+
+
+@pytest.mark.parametrize(("name", "kernel"), CHAINS)
+def test_a_chain_agrees_with_the_known_answer(name: str, kernel: str) -> None:
+    problem = PROBLEMS[name]
+    torch.manual_seed(3)
+    start = importance_resampling(problem.model, problem.observations, num_particles=10).trace
+
+    chain = run_chain(start, problem.kernels[kernel], num_samples=NUM_SAMPLES, burn_in=50)
+
+    values = torch.tensor([problem.statistic(trace) for trace in chain.traces], dtype=torch.float64)
+    means = values.reshape(NUM_BATCHES, -1).mean(1)
+    standard_error = means.std() / math.sqrt(NUM_BATCHES)
+    assert abs(values.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * standard_error

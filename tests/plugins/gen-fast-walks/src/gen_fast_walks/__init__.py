@@ -1,0 +1,1 @@
+"""A faster regenerate for the walks of gen-gaussians."""

@@ -1,0 +1,205 @@
+"""Programs that type checkers accept, with the types that they give to every part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, assert_type
+
+import torch
+from torch import Tensor
+
+from gen_core import (
+    ALL,
+    ANY,
+    NONE,
+    UNCHANGED,
+    UNKNOWN,
+    Call,
+    ChoiceMap,
+    Diff,
+    Distribution,
+    GenerativeFunction,
+    IntDiff,
+    Key,
+    Selection,
+    Trace,
+    choicemap,
+    load,
+    save,
+    select,
+    selection_of,
+    where,
+)
+from gen_core.hookspecs import gen_combinators, gen_distributions, gen_edits, implements
+from gen_distributions import bernoulli, categorical, from_torch, normal, relabelled
+from gen_dml import DynamicFunction, gen, inline, param
+from gen_inflib import (
+    Chain,
+    MetropolisHastingsInfo,
+    Weighted,
+    importance_resampling,
+    importance_sampling,
+    metropolis_hastings,
+    run_chain,
+)
+
+SLOPE = Key[Tensor]("slope")
+
+
+@gen
+def line(xs: Sequence[float], scale: float = 0.1) -> Tensor:
+    slope = normal(0.0, 1.0) @ "slope"
+    assert_type(slope, Tensor)
+    for i, x in enumerate(xs):
+        normal(slope * x, scale) @ ("y", i)
+        y = normal(loc=slope * x, scale=scale) @ ("z", i)
+        assert_type(y, Tensor)
+    return slope
+
+
+@gen
+def model(xs: Sequence[float], *, strict: bool = False) -> tuple[Tensor, str]:
+    slope = line(xs) @ "line"
+    assert_type(slope, Tensor)
+    shift = line(xs, scale=0.2) @ inline
+    assert_type(shift, Tensor)
+    if bernoulli(0.5) @ "coin":
+        assert_type(param("mean", 0.0), Tensor)
+    label = relabelled(categorical, ["a", "b"])([0.5, 0.5]) @ "label"
+    assert_type(label, str)
+    return slope, label
+
+
+@gen
+def recursive(depth: int) -> int:
+    if bernoulli(0.5) @ "stop":
+        return depth
+    deeper = recursive(depth + 1) @ "deeper"
+    assert_type(deeper, int)
+    return deeper
+
+
+class Regression:
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    @gen
+    def predict(self, x: float) -> Tensor:
+        return normal(x, self.scale) @ "y"
+
+
+# Functions and calls.
+
+assert_type(normal(0.0, 1.0), Call[Tensor])
+assert_type(line([1.0]), Call[Tensor])
+assert_type(model([1.0], strict=True), Call[tuple[Tensor, str]])
+assert_type(Regression(1.0).predict(0.5), Call[Tensor])
+assert_type(line([1.0]).sample(), Tensor)
+assert_type(normal.sample(0.0, torch.ones(3)), Tensor)
+assert_type(normal.log_prob(torch.ones(3), 0.0, 1.0), Tensor)
+
+as_interface: GenerativeFunction[[Sequence[float], float], Tensor] = line
+wider: GenerativeFunction[..., object] = line
+covariant: Call[object] = line([1.0])
+as_callable: Callable[[Sequence[float]], Call[Tensor]] = line
+as_dynamic: DynamicFunction[..., Tensor] = line
+
+# The operations.
+
+trace = model.simulate([1.0, 2.0])
+assert_type(trace, Trace[tuple[Tensor, str]])
+assert_type(trace.retval, tuple[Tensor, str])
+assert_type(trace.score, Tensor)
+assert_type(trace.choices, ChoiceMap)
+assert_type(trace["line", "slope"], Any)
+assert_type(trace[SLOPE], Tensor)
+assert_type(trace.choices[SLOPE], Tensor)
+assert_type(trace.choices.get(SLOPE), Tensor | None)
+wider_trace: Trace[object] = trace
+
+generated = line.generate({"slope": 1.0, ("y", 0): torch.tensor(2.0)}, [1.0], scale=0.5)
+assert_type(generated.trace, Trace[Tensor])
+assert_type(generated.weight, Tensor)
+_, weight = line.generate({}, [1.0])
+assert_type(weight, Tensor)
+assert_type(line.assess({"slope": 1.0}, [1.0]).retval, Tensor)
+assert_type(line([1.0]).propose().choices, ChoiceMap)
+
+updated = trace.update({"line": {"slope": 1.0}}, model([1.0]), argdiffs={"xs": UNKNOWN, "strict": UNCHANGED})
+assert_type(updated.trace, Trace[tuple[Tensor, str]])
+assert_type(updated.discard, ChoiceMap)
+assert_type(updated.retdiff, Diff)
+assert_type(trace.regenerate(select("slope"), argdiffs=UNKNOWN).trace.retval[1], str)
+assert_type(trace.project(ALL - NONE), Tensor)
+assert_type(trace.choice_gradients(select("slope")).gradients, ChoiceMap)
+assert_type(IntDiff(2).difference, int)
+
+# Choices and selections.
+
+flat: dict[tuple[str, int], Tensor] = {("y", 0): torch.zeros(())}
+assert_type(choicemap(flat), ChoiceMap)
+assert_type(choicemap({"a": {"b": 1.0}, SLOPE: torch.ones(())}), ChoiceMap)
+assert_type(choicemap({torch.tensor(1): 1.0}), ChoiceMap)
+selection = select("a", ("ys", ANY, "x"), SLOPE) | ~selection_of({"b": 1.0}) & where(
+    lambda path: len(path) > 1
+)
+assert_type(selection, Selection)
+assert_type("a" in selection, bool)
+save(trace, "trace.gen")
+assert_type(load("trace.gen"), Trace[Any] | ChoiceMap)
+
+# Distributions.
+
+torch_normal = from_torch(torch.distributions.Normal)
+assert_type(torch_normal(0.0, scale=1.0), Call[Tensor])
+weather = relabelled(categorical, ["sun", "rain"])
+assert_type(weather([0.3, 0.7]), Call[str])
+
+
+@implements(gen_distributions)
+def distributions() -> Mapping[str, Distribution[..., Any]]:
+    return {"weather": weather}
+
+
+@implements(gen_combinators)
+def combinators() -> Mapping[str, Callable[..., GenerativeFunction[..., Any]]]:
+    return {}
+
+
+@implements(gen_edits)
+def edits() -> Mapping[tuple[type[Any], str], Callable[..., Any]]:
+    return {}
+
+
+# Inference.
+
+
+@gen
+def guess(ys: Sequence[float]) -> None:
+    normal(ys[0], 1.0) @ "slope"
+
+
+@gen
+def walk(current: Trace[Tensor], width: float) -> None:
+    normal(current[SLOPE], width) @ "slope"
+
+
+@gen
+def step(current: Trace[Tensor]) -> None:
+    normal(current[SLOPE], 0.1) @ "slope"
+
+
+weighted = importance_sampling(line([1.0]), {("y", 0): 1.0}, num_particles=10, proposal=guess([1.0]))
+assert_type(weighted, Weighted[Tensor])
+assert_type(weighted.traces[0].retval, Tensor)
+resampled = importance_resampling(model([1.0]), {}, num_particles=10)
+assert_type(resampled.trace, Trace[tuple[Tensor, str]])
+
+moved, info = metropolis_hastings(weighted.traces[0], select("slope"))
+assert_type(moved, Trace[Tensor])
+assert_type(info, MetropolisHastingsInfo)
+assert_type(metropolis_hastings(moved, step)[0], Trace[Tensor])
+assert_type(metropolis_hastings(moved, lambda current: walk(current, 0.1))[0], Trace[Tensor])
+chain = run_chain(moved, partial(metropolis_hastings, proposal=step), num_samples=2)
+assert_type(chain, Chain[Tensor])
