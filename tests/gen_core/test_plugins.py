@@ -244,6 +244,7 @@ def test_a_method_of_a_subclass_is_more_specific_than_an_edit_of_its_base() -> N
 
     with plugins.registered(provides(gen_edits, {(GenerativeFunction, "regenerate"): refuse}), "edits"):
         assert line.simulate().regenerate(ALL).weight == 0
+        assert not rooms.is_edited(Distribution)
 
 
 def test_two_edits_of_one_room_are_an_error_where_it_is_entered() -> None:

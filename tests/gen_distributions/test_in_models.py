@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 import torch.distributions as td
-from gen_dml import gen
 
 import gen_distributions as g
 from gen_core import Call, Distribution
 from gen_distributions import dist, from_torch, homogeneous_mixture, transformed
+from gen_dml import gen
 
 
 def assert_scores_are_its_own(calls: list[Call[Any]]) -> None:
@@ -42,7 +42,9 @@ def variations(case: Any) -> list[tuple[Any, ...]]:
     matrices = ("multivariate_normal", "wishart")
     return [
         tuple(
-            value * factor if isinstance(value, torch.Tensor) and case.distribution.name not in matrices else value
+            value * factor
+            if isinstance(value, torch.Tensor) and case.distribution.name not in matrices
+            else value
             for value in case.parameters(torch.float32)
         )
         for factor in factors
@@ -61,7 +63,10 @@ def picked(locs: torch.Tensor, k: int) -> torch.Tensor:
     ("distribution", "arguments"),
     [
         (MIXTURE, [(torch.tensor([0.3, 0.7]), torch.tensor([-1.0, 1.0]), s) for s in (0.5, 1.0)]),
-        (MIXTURE, [(torch.tensor([0.3, 0.7]), torch.tensor([-1.0, 1.0]), torch.tensor(s)) for s in (0.5, 1.0)]),
+        (
+            MIXTURE,
+            [(torch.tensor([0.3, 0.7]), torch.tensor([-1.0, 1.0]), torch.tensor(s)) for s in (0.5, 1.0)],
+        ),
         (MIXTURE, [([0.3, 0.7], torch.tensor([-1.0, 1.0]), s) for s in (0.5, 1.0)]),
         (transformed(g.normal, td.ExpTransform()), [(0.3, 1.0), (0.5, 2.0)]),
         (picked, [(torch.tensor([1.0, 2.0]), 0), (torch.tensor([3.0, 5.0]), 1)]),

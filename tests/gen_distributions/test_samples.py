@@ -68,6 +68,14 @@ def test_samples_have_the_batch_shape_of_the_parameters(case: Any) -> None:
     assert case.log_prob(sample, *parameters).shape == expected
 
 
+@pytest.mark.parametrize("distribution", [g.normal, g.uniform, g.gamma, g.laplace])
+def test_parameters_may_be_numpy_arrays_and_integers(distribution: Any) -> None:
+    assert distribution.sample(np.ones(3), 2).shape == (3,)
+    assert distribution.sample(1, np.full(3, 2.0, dtype=np.float32)).shape == (3,)
+    assert distribution.sample(np.float32(1.0), np.int64(2)).dtype == torch.float32
+    assert distribution.sample(torch.tensor(1), torch.tensor(2)).dtype == torch.float32
+
+
 def test_samples_of_a_batch_differ(continuous: Any) -> None:
     samples = draw(continuous, 50)
 

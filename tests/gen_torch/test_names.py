@@ -131,7 +131,7 @@ def test_a_method_has_the_modules_that_it_uses_under_their_attributes() -> None:
     vae = Autoencoder()
 
     assert names(vae.proposal) == ["encoder.weight", "encoder.bias"]
-    assert names(vae.model) == ["scale", "decoder.weight", "decoder.bias", "layers.a.weight", "layers.a.bias"]
+    assert names(vae.model) == ["scale", "layers.a.weight", "layers.a.bias", "decoder.weight", "decoder.bias"]
     assert list(dict(vae.model.get_torch_nn_module().named_buffers())) == ["offset"]
 
 
@@ -151,7 +151,7 @@ def test_callees_have_their_own_prefixes() -> None:
     found = names(vae.both)
 
     assert found[:2] == ["proposal.encoder.weight", "proposal.encoder.bias"]
-    assert found[2:5] == ["model.noise", "model.scale", "model.decoder.weight"]
+    assert found[2:5] == ["model.noise", "model.scale", "model.layers.a.weight"]
 
 
 def test_each_object_has_a_module_of_its_own() -> None:
@@ -273,7 +273,7 @@ def test_a_module_passed_as_an_argument_has_the_name_of_the_argument() -> None:
             x = layer(x)
         return normal(x, 1.0) @ "x"
 
-    layers = [nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)]
+    layers: list[nn.Module] = [nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)]
     model.simulate(layers[0], layers[1:])
 
     assert names(model)[::2] == ["first.weight", "rest.0.weight", "rest.1.weight"]

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
+from torch.distributions import constraints
+
 from gen_core import Call, Distribution, GenerativeFunction, inline, param
 from gen_core.testing import check_laws
 from gen_distributions import (
@@ -22,8 +25,6 @@ from gen_distributions import (
     uniform_discrete,
 )
 from gen_dml import DynamicFunction, gen
-from torch import Tensor
-from torch.distributions import constraints
 
 Position = Any
 """A tensor or a number."""

@@ -29,11 +29,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(site: Path, program: str, **variables: str) -> str:
-    """Run a program with the installed packages, and return what it prints; warnings are errors."""
+    """Run a program with the installed packages, and return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(site), **variables}
-    command = [sys.executable, "-W", "error::UserWarning", "-c", program]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "GenWarning" not in done.stderr
     return done.stdout.strip()
 
 

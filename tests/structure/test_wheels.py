@@ -51,6 +51,13 @@ trace = model.simulate()
 assert trace["x"] == trace.retval and "coin" in trace
 assert model.generate({"x": 1.0}).trace["x"] == 1.0
 """,
+    "gen-torch": """
+import torch
+from gen_core import plugins
+from gen_distributions import normal
+assert plugins.runtimes and not plugins.broken
+assert list(normal.get_torch_nn_module().parameters()) == []
+""",
     "gen-inflib": """
 from gen_distributions import normal
 from gen_inflib import importance_sampling

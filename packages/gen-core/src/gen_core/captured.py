@@ -36,15 +36,14 @@ def captured_by(source: Callable[..., Any]) -> Iterator[Captured]:
     waiting: list[Any] = [source]
     seen = set[tuple[CodeType, int]]()
     for function in waiting:
-        bound = isinstance(function, MethodType)
-        plain = function.__func__ if bound else function
-        key = getattr(plain, "__code__", None), id(function.__self__) if bound else 0
-        if not isinstance(plain, FunctionType) or key in seen:
+        instance = function.__self__ if isinstance(function, MethodType) else _UNKNOWN
+        plain = function.__func__ if isinstance(function, MethodType) else function
+        if not isinstance(plain, FunctionType) or (plain.__code__, id(instance)) in seen:
             continue
-        seen.add(key)
+        seen.add((plain.__code__, id(instance)))
         if hasattr(plain, "__wrapped__"):
             waiting.append(plain.__wrapped__)
-        for chain in _chains(plain, function.__self__ if bound else _UNKNOWN):
+        for chain in _chains(plain, instance):
             yield chain
             last = chain[-1].value
             if isinstance(last, nn.Module) and not chain[-1].name:  # as in `self(x)`
@@ -86,7 +85,9 @@ def _closure_of(function: FunctionType) -> dict[str, Any]:
     return values
 
 
-def _references(code: CodeType, scopes: tuple[str, ...] = ("local",)) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _references(
+    code: CodeType, scopes: tuple[str, ...] = ("local",)
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the variables that code loads, each with the attributes taken from it, and their scope."""
     scope, names = "", list[str]()
     for instruction in dis.get_instructions(code):
@@ -98,10 +99,10 @@ def _references(code: CodeType, scopes: tuple[str, ...] = ("local",)) -> Iterato
         scope = next((found for prefix, found in _LOADS.items() if instruction.opname.startswith(prefix)), "")
         # Newer versions of Python load two local variables at once.
         loaded = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
-        names = [str(loaded[-1])] if scope in ("global", "closure", *scopes) else []
+        names = [str(loaded[-1])] if scope in scopes else []
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _references(constant, ())
+            yield from _references(constant, nested=True)
 
 
 def _followed(first: Link, attributes: tuple[str, ...]) -> Captured:

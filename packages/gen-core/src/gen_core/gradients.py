@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gen_core import rooms
 from gen_core.call import Call
+from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import ChoiceMap
 from gen_core.errors import GradientError
 from gen_core.readable import transforms_are_active
@@ -131,11 +132,17 @@ def _constants(choices: ChoiceMap) -> ChoiceMap:
 
 def _refuse_discrete(trace: Trace[Any], values: ChoiceMap, leaves: ChoiceMap) -> None:
     for path in values.paths():
-        if leaves[path] is values[path]:
+        if leaves[path] is values[path] or _is_discrete(trace.find(path)):
             raise GradientError(
                 f"The choice at {path!r} of {trace.gen_fn.name} is discrete or not a tensor, so it has no "
                 f"gradient. Leave it out of the selection."
             )
+
+
+def _is_discrete(choice: Trace[Any] | None) -> bool:
+    # Distributions of torch draw counts as floating point numbers.
+    gen_fn: Any = choice.gen_fn if type(choice) is ChoiceTrace else None
+    return gen_fn is not None and gen_fn.is_discrete
 
 
 def _objective(trace: Trace[Any], retgrad: object) -> Tensor:

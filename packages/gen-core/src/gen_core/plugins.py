@@ -201,7 +201,9 @@ def _fill(tables: _Tables, plugin: str, load: Callable[[], object]) -> None:
     for edit, implementation in provided.edits.items():
         kind, operation = edit
         names = tables.claim(edit, plugin)
-        tables.edits[edit] = implementation if len(names) == 1 else _conflict(f"implementation of {operation}", kind, names)
+        tables.edits[edit] = (
+            implementation if len(names) == 1 else _conflict(f"implementation of {operation}", kind, names)
+        )
     for kind, codec in provided.values.items():
         names = tables.claim(kind, plugin)
         tables.values[kind] = codec if len(names) == 1 else ValueCodec(*[_conflict("codec", kind, names)] * 4)

@@ -168,8 +168,10 @@ def is_edited(kind: type[Any]) -> bool:
     edited = _edited.get(kind)
     if edited is None:
         edited = _edited[kind] = any(
-            ancestor in kind.__mro__ and f"do_{operation}" in Rooms.__dict__
-            for ancestor, operation in plugins.edits
+            ancestor in kind.__mro__
+            and f"do_{operation}" in Rooms.__dict__
+            and room(kind, operation) is implementation  # else a method of a more specific class hides it
+            for (ancestor, operation), implementation in plugins.edits.items()
         )
     return edited
 

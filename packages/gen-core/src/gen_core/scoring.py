@@ -104,7 +104,9 @@ def _check_shape(distribution: Distribution[..., Any], call: Call[Any], value: T
     shapes = []
     for name, argument in zip(distribution.signature.parameters, call.args, strict=False):
         constraint = family.arg_constraints.get(name)
-        if isinstance(argument, Tensor) and constraint is not None:
+        if isinstance(argument, Tensor):
+            if constraint is None:
+                return  # only the family knows how it enters
             shapes.append(argument.shape[: argument.dim() - constraint.event_dim])
         elif constraint is not None and constraint.event_dim and argument is not None:
             return  # a sequence: the family converts it, and torch checks it
@@ -232,6 +234,8 @@ def _layout(choice: ChoiceTrace[Any]) -> object:
     value = choice.retval
     if not isinstance(value, Tensor) or value.numel() > STACKED_ELEMENTS or choice.call.kwargs:
         return None
+    if not getattr(choice.call.gen_fn.family, "can_stack", True):
+        return None
     layout: list[object] = [value.shape, value.dtype, value.device]
     for argument in choice.call.args:
         if isinstance(argument, Tensor):
@@ -260,4 +264,4 @@ def _column(arguments: Sequence[Any], values: Tensor, batch_dim: int, event_dim:
     if arguments.count(first) == len(arguments):
         return torch.tensor(first, dtype=dtype, device=values.device)
     column = torch.tensor(arguments, dtype=dtype, device=values.device)
-    return column.reshape(-1, *[1] * batch_dim)
+    return column.reshape(-1, *[1] * (batch_dim + event_dim))

@@ -204,17 +204,37 @@ def stack(traces: Sequence[Trace[T]]) -> TraceBatch[T]:
     return TraceBatch(stacked, is_shared, structure, len(traces))
 
 
-def choose(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) -> TraceBatch[T]:
-    """Return the batch with the traces of `accepted` where `condition` holds, else of `rejected`.
+@overload
+def choose(condition: Tensor, accepted: Trace[T], rejected: Trace[T]) -> Trace[T]: ...
+@overload
+def choose(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) -> TraceBatch[T]: ...
+def choose(condition: Tensor, accepted: Any, rejected: Any) -> Any:
+    """Return `accepted` where `condition` holds, else `rejected`: one trace, or one for each of a batch.
+
+    Python never asks for the condition's value, so that a step of Metropolis-Hastings batches and stages.
 
     Args:
-        condition: Booleans, shape `(n,)`.
-        accepted: A batch of n traces.
-        rejected: A batch of n traces of the same structure.
+        condition: Booleans, shape `()` for traces, `(n,)` for batches of n.
+        accepted: A trace, or a batch of n traces.
+        rejected: Another of the same structure.
 
     Raises:
-        BatchStructureError: The batches differ in size or structure.
+        BatchStructureError: They differ in size or structure.
     """
+    if isinstance(accepted, TraceBatch):
+        return _choose_each(condition, accepted, rejected)
+    if condition.dim():
+        raise BatchStructureError(
+            f"Expected a condition of shape () for traces, but got shape {tuple(condition.shape)}."
+        )
+    yes, no = take_apart(accepted, once=False), take_apart(rejected, once=False)
+    if yes.structure != no.structure:
+        raise BatchStructureError(_difference(accepted, rejected, 1))
+    pairs = zip(yes.tensors, no.tensors, strict=True)
+    return put_together([a if a is b else torch.where(condition, a, b) for a, b in pairs], yes.structure)
+
+
+def _choose_each(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) -> TraceBatch[T]:
     size = len(accepted)
     if len(rejected) != size or condition.shape != (size,):
         raise BatchStructureError(
@@ -230,7 +250,7 @@ def choose(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) 
     for yes, yes_shared, no, no_shared in sides:
         shared = yes_shared and no_shared and yes is no
         is_shared.append(shared)
-        columns.append(yes if shared else _columns_where(condition, yes, yes_shared, no, no_shared))
+        columns.append(yes if shared else _columns_where(condition, yes, yes_shared, no))
     return TraceBatch(columns, is_shared, accepted.structure, size)
 
 
@@ -271,7 +291,7 @@ def _are_kin(one: Structure, other: Structure) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _columns_where(condition: Tensor, yes: Tensor, yes_shared: bool, no: Tensor, no_shared: bool) -> Tensor:
+def _columns_where(condition: Tensor, yes: Tensor, yes_shared: bool, no: Tensor) -> Tensor:
     if yes is no:
         return yes
     dims = yes.dim() - (0 if yes_shared else 1)

@@ -42,7 +42,7 @@ from gen_distributions.poisson import poisson
 from gen_distributions.product import product
 from gen_distributions.relabelled import relabelled
 from gen_distributions.student_t import student_t
-from gen_distributions.tensors import MatrixLike, TensorLike, VectorLike
+from gen_distributions.tensors import IntegerLike, MatrixLike, TensorLike, VectorLike
 from gen_distributions.transformed import transformed
 from gen_distributions.truncated_normal import truncated_normal
 from gen_distributions.uniform import uniform
@@ -54,6 +54,7 @@ from gen_distributions.wishart import wishart
 __all__ = [
     "ComponentError",
     "DistBodyError",
+    "IntegerLike",
     "MatrixLike",
     "NotEnumerableError",
     "OneParameterizationError",

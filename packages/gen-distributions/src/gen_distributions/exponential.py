@@ -32,7 +32,7 @@ class Exponential(TensorFamily):
 
     def sample(self, rate: TensorLike) -> Tensor:
         """Draw one value of the shape of `rate`."""
-        if not isinstance(rate, Tensor):
+        if isinstance(rate, float | int):
             return torch.log1p(-torch.rand(())) / -rate
         (rate,) = promote(rate)
         return torch.log1p(-torch.rand_like(rate)) / -rate

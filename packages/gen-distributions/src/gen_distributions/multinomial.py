@@ -59,8 +59,8 @@ class Multinomial(TensorFamily):
     ) -> Tensor:
         """Draw one vector of counts for each vector of weights."""
         weights = category_weights(self.name, probs, logits)
-        if isinstance(total_count, Tensor):
-            return _draw_in_turn(total_count, weights)
+        if not isinstance(total_count, int):
+            return _draw_in_turn(torch.as_tensor(total_count), weights)
         rows = weights.reshape(-1, weights.shape[-1])
         counts = torch.zeros_like(rows, dtype=torch.int64)
         if total_count > 0:

@@ -38,11 +38,11 @@ class Normal(TensorFamily):
 
     def sample(self, loc: TensorLike, scale: TensorLike) -> Tensor:
         """Draw one value of the shape that the parameters broadcast to."""
-        if not isinstance(scale, Tensor):
-            if not isinstance(loc, Tensor):
+        if isinstance(scale, float | int):
+            if isinstance(loc, float | int):
                 return torch.normal(loc, scale, ())
-            if loc.dtype.is_floating_point:
-                return torch.add(loc, torch.randn_like(loc), alpha=scale)
+            (loc,) = promote(loc)
+            return torch.add(loc, torch.randn_like(loc), alpha=scale)
         loc, scale = promote(loc, scale)
         return loc + scale * standard_normal(loc, scale)
 

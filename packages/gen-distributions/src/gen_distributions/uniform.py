@@ -40,7 +40,7 @@ class Uniform(TensorFamily):
 
     def sample(self, low: TensorLike, high: TensorLike) -> Tensor:
         """Draw one value of the shape that the parameters broadcast to."""
-        if not isinstance(low, Tensor) and not isinstance(high, Tensor):
+        if isinstance(low, float | int) and isinstance(high, float | int):
             # Rounding must not carry a value past the upper end, where its density is 0.
             return torch.rand(()).mul_(high - low).add_(low).clamp_(max=high)
         low, high = promote(low, high)

@@ -44,7 +44,7 @@ class UniformDiscrete(TensorFamily):
 
     def sample(self, low: IntegerLike, high: IntegerLike) -> Tensor:
         """Draw one value of the shape that the parameters broadcast to."""
-        if not isinstance(low, Tensor) and not isinstance(high, Tensor):
+        if isinstance(low, int) and isinstance(high, int):
             return torch.randint(low, high + 1, ())
         first, last = _integers(low, high)
         dtype = torch.float32 if first.device.type == "mps" else torch.float64

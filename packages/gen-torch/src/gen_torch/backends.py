@@ -7,28 +7,31 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from gen_core import GenWarning
-from gen_torch.staging import Staged
+from gen_torch.inductor_rules import add_missing_rules
 
 Backend: TypeAlias = Literal["auto", "inductor", "graph"]
 
 
-def compiled(staged: Staged, tensors: Sequence[Tensor], backend: Backend) -> Callable[..., list[Tensor]]:
-    """Return a function that runs a staged graph on tensors like `tensors`."""
+def compiled(
+    graph: fx.GraphModule, tensors: Sequence[Tensor], backend: Backend
+) -> Callable[..., list[Tensor]]:
+    """Return a function that runs a staged graph on tensors like `tensors`, without gradients."""
     if backend == "graph" or (backend == "auto" and not _has_compiler(_device_type(tensors))):
-        return _without_gradients(staged.graph)
-    return _inductor(staged, tensors)
+        return _without_gradients(graph)
+    return _inductor(graph, tensors)
 
 
-def _inductor(staged: Staged, tensors: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
+def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
 
+    add_missing_rules()
     on_cuda = _device_type(tensors) == "cuda"
     options = {
         # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
@@ -37,7 +40,7 @@ def _inductor(staged: Staged, tensors: Sequence[Tensor]) -> Callable[..., list[T
         "triton.cudagraphs": on_cuda,
     }
     with torch.no_grad(), config.patch(options):
-        inner = compile_fx(copy.deepcopy(staged.graph), _distinct(tensors))
+        inner = compile_fx(copy.deepcopy(graph), _distinct(tensors))
     return _without_gradients(inner)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gen_core.address import nearest, show_all
 from gen_core import GenError
+from gen_core.address import nearest, show_all
 
 
 class StagingError(GenError, RuntimeError):

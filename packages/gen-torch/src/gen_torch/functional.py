@@ -40,11 +40,17 @@ def functional_call(
         module: What `get_torch_nn_module` returns, or any other module.
         parameters: New values by name, as in `named_parameters()`; what is missing stays as it is.
         function: What to run.
+        *args: Its arguments.
+        **kwargs: Its keyword arguments.
 
     Raises:
         UnknownParameterError: The module has no parameter or buffer of a given name.
     """
-    known = {name for table in (module.named_parameters, module.named_buffers) for name, _ in table(remove_duplicate=False)}
+    known = {
+        name
+        for table in (module.named_parameters, module.named_buffers)
+        for name, _ in table(remove_duplicate=False)
+    }
     unknown = [name for name in parameters if name not in known]
     if unknown:
         raise UnknownParameterError(unknown[0], sorted(known))

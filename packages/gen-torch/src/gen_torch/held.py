@@ -55,7 +55,9 @@ def name_within(gen_fn: GenerativeFunction[..., Any], module: nn.Module) -> Name
 
 def path_within(outer: nn.Module, module: nn.Module) -> Names | None:
     """Return the names that lead from one module to another."""
-    return next((tuple(filter(None, path.split("."))) for path, m in outer.named_modules() if m is module), None)
+    return next(
+        (tuple(filter(None, path.split("."))) for path, m in outer.named_modules() if m is module), None
+    )
 
 
 def _longest(chain: Captured) -> Iterator[Held]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gen_core.structure import Structure, put_together, take_apart
 from gen_torch.backends import Backend, compiled
+from gen_torch.differentiable import differentiable, halves, stand_ins
 from gen_torch.guards import Guard, guards_of
 from gen_torch.staging import Staged, stage
 
@@ -27,8 +28,8 @@ def jit(function: Callable[P, R], *, backend: Backend = "auto") -> Jitted[P, R]:
     A program is used again for arguments of the same structure, shapes, strides, dtypes and devices, in
     the same modes, while the closures, globals and attributes that the function reads are the same.
     Tensors found there are inputs: a parameter that an optimizer has updated is seen. With the same seed
-    it draws the numbers that the function draws without `jit`. What it returns has no gradient: take
-    gradients within the function.
+    it draws the numbers that the function draws without `jit`. What it returns is differentiable where the
+    function is, in arguments and in captured tensors; gradients may also be taken within it.
 
     Args:
         function: What to compile. Control flow may not depend on the values of tensors.
@@ -81,15 +82,28 @@ class Jitted(Generic[P, R]):
 
     def _compile(self, structure: Structure, tensors: list[Tensor]) -> _Program:
         staged = self._stage(structure, tensors)
-        run = compiled(staged, [*tensors, *staged.captured], self.backend)
-        return _Program(staged, run, guards_of(self.function))
+        inputs = [*tensors, *staged.captured]
+        if not (staged.varying and torch.is_grad_enabled()):
+            run = compiled(staged.graph, inputs, self.backend)
+            return _Program(staged, run, guards_of(self.function))
+        parts = halves(self._flat(structure), tensors, staged, self._name)
+        forward = compiled(parts.forward, inputs, self.backend)
+        backward = compiled(parts.backward, stand_ins(parts.backward), self.backend)
+        return _Program(staged, differentiable(parts, forward, backward), guards_of(self.function))
 
     def _stage(self, structure: Structure, tensors: list[Tensor]) -> Staged:
+        return stage(self._flat(structure), tensors, self._name)
+
+    def _flat(self, structure: Structure) -> Callable[..., R]:
         def call(*inputs: Tensor) -> R:
             args, kwargs = put_together(inputs, structure)
             return self.function(*args, **kwargs)
 
-        return stage(call, tensors, getattr(self.function, "__qualname__", repr(self.function)))
+        return call
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.function, "__qualname__", self.function))
 
 
 class _Program(NamedTuple):

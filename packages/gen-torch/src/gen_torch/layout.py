@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 from torch import nn
 
 from gen_core import Distribution, GenerativeFunction
-from gen_torch.held import Held, HeldTensor, Names, held_by, name_within
+from gen_torch.held import HeldTensor, Names, held_by, name_within
 from gen_torch.namespace import Namespace
 from gen_torch.record import record_of
 

@@ -36,7 +36,8 @@ def scan(
         length: The number of steps, where `xs` is None; `x` is then the step's number.
 
     Returns:
-        The last carry, and the `y`s stacked along a new first dimension.
+        The last carry, and the `y`s stacked along a new first dimension. Where gradients flow through it,
+        and in a batch, a staged scan is unrolled: it gives the same, and takes longer to compile.
 
     Raises:
         LoopError: The carry changes its structure, shape or dtype; or there are no steps.
@@ -46,7 +47,9 @@ def scan(
     if not inputs or not len(inputs[0]):
         raise LoopError("scan needs at least one step: pass `xs` with a first dimension, or `length`.")
     if is_staging() and not transforms_are_active():
-        return _staged_scan(function, init, inputs, structure)
+        found = _staged_scan(function, init, inputs, structure)
+        if found is not None:
+            return found
     carry = init
     ys: list[Any] = []
     for step in range(len(inputs[0])):
@@ -106,6 +109,8 @@ class _Subgraph(NamedTuple):
     graph: fx.GraphModule
     captured: tuple[Tensor, ...]
     structure: Structure
+    requires_grad: bool
+    """Whether a result was differentiable in something captured."""
 
 
 def _staged_scan(function: Any, init: Any, inputs: list[Tensor], structure: Structure) -> Any:
@@ -113,9 +118,13 @@ def _staged_scan(function: Any, init: Any, inputs: list[Tensor], structure: Stru
     size = len(carry)
 
     def body(*tensors: Tensor) -> Any:
-        return function(put_together(tensors[:size], carry_structure), put_together(tensors[size:], structure))
+        return function(
+            put_together(tensors[:size], carry_structure), put_together(tensors[size:], structure)
+        )
 
     sub = _subgraph(body, [*carry, *(column[0] for column in inputs)])
+    if _has_gradient(sub, [*carry, *inputs]):
+        return None
     after, y_structure = sub.structure.parts  # type: ignore[union-attr]
     _check_carry(sub, carry, after, carry_structure)
     outputs = scan_op(sub.graph, carry, inputs, sub.captured)
@@ -132,6 +141,11 @@ def _staged_while(condition: Any, body: Any, init: Any) -> Any:
         return body(put_together(tensors, structure))
 
     test, advance = _subgraph(stop, carry), _subgraph(step, carry)
+    if _has_gradient(advance, carry):
+        raise LoopError(
+            "A staged while_loop has no gradient. Use scan with a fixed number of steps and torch.where, or "
+            "detach what enters the loop."
+        )
     _check_carry(advance, carry, advance.structure, structure)
     test_graph, advance_graph = _sharing(test, advance, len(carry))
     captured = (*test.captured, *advance.captured)
@@ -146,6 +160,8 @@ def _staged_cond(predicate: Tensor, if_true: Any, if_false: Any, operands: tuple
         for branch in (if_true, if_false)
     ]
     yes, no = branches
+    if any(_has_gradient(branch, tensors) for branch in branches):
+        return _chosen(predicate, if_true(*operands), if_false(*operands))
     if yes.structure != no.structure:
         raise LoopError("The branches of cond return values of different structures.")
     graphs = _sharing(yes, no, len(tensors))
@@ -155,18 +171,22 @@ def _staged_cond(predicate: Tensor, if_true: Any, if_false: Any, operands: tuple
 
 def _subgraph(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Subgraph:
     """Stage a body beside the function that is being staged."""
-    found: list[Structure] = []
+    found: list[tuple[Structure, bool]] = []
 
     def flat(*inputs: Tensor) -> list[Tensor]:
         outputs, structure = take_apart(function(*inputs), once=False)
-        found.append(structure)
+        found.append((structure, any(output.requires_grad for output in outputs)))
         return _unaliased([output.detach() for output in outputs], inputs)
 
     with disable_proxy_modes_tracing():
-        graph: fx.GraphModule = reenter_make_fx(flat)(*[example.clone() for example in examples])
+        graph: fx.GraphModule = reenter_make_fx(flat)(*[example.detach().clone() for example in examples])
     # An operation, so that a captured tensor is known to the function that is being staged.
     captured = tuple(tensor.detach() for tensor in lift(graph))
-    return _Subgraph(graph, captured, found[-1])
+    return _Subgraph(graph, captured, *found[-1])
+
+
+def _has_gradient(sub: _Subgraph, tensors: Sequence[Tensor]) -> bool:
+    return torch.is_grad_enabled() and (sub.requires_grad or any(tensor.requires_grad for tensor in tensors))
 
 
 def _sharing(one: _Subgraph, other: _Subgraph, size: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -218,4 +238,3 @@ def _stacked(ys: list[Any]) -> Any:
     if any(structure != structures[0] for structure in structures):
         raise LoopError("The steps of scan return values of different structures.")
     return put_together([torch.stack(column) for column in zip(*columns, strict=True)], structures[0])
-

@@ -7,6 +7,7 @@ or a patched `Module.__call__`, would break full-graph compilation for the whole
 from __future__ import annotations
 
 import itertools
+import warnings
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, final
@@ -74,7 +75,7 @@ def _record_module(module: nn.Module) -> None:
                 record.seen[id(module)] = module
                 continue
             if not has_state:
-                # Perhaps made in the body, as in `nn.Softmax(-1)(x)`. If something holds it, it is found there.
+                # Perhaps made in the body, as in `nn.Softmax(-1)(x)`; what a name holds is found there.
                 record.seen[id(module)] = weakref.ref(module, _Forget(record, id(module)))
                 continue
             record.seen.update((id(part), part) for part in module.modules())
@@ -150,5 +151,7 @@ class _Forget:
 
 
 _HOOKS: dict[int, Any] = torch_module._global_forward_pre_hooks
+# The hook that it warns of is ours, and may well hear of a module twice.
+warnings.filterwarnings("ignore", r"Using `torch.compile\(module\)` when there are global hooks")
 _KEYS = itertools.count(-1, -1)  # torch counts up from 0
 on_param(_hear_param)

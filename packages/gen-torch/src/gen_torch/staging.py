@@ -22,7 +22,7 @@ from torch._subclasses.fake_tensor import (
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from gen_core.structure import Opaque, Structure, take_apart
+from gen_core.structure import Structure, take_apart
 from gen_core.where import where_of
 from gen_torch.errors import StagingError
 
@@ -34,11 +34,15 @@ class Staged(NamedTuple):
     """A function as a graph of tensor operations."""
 
     graph: fx.GraphModule
-    """Takes the argument tensors, then `captured`; returns the tensors of `structure`."""
+    """Takes the argument tensors, then `captured`; returns the tensors of `structure`, without gradient."""
     captured: list[Tensor]
     """Tensors that the function found in closures, globals and modules."""
     structure: Structure
     """The result without its tensors."""
+    examples: list[Tensor]
+    """Stand-ins for the result's tensors."""
+    varying: tuple[int, ...]
+    """Which of the result's tensors are differentiable in an argument or captured tensor."""
 
 
 def stage(function: Callable[..., Any], tensors: Sequence[Tensor], name: str) -> Staged:
@@ -47,19 +51,29 @@ def stage(function: Callable[..., Any], tensors: Sequence[Tensor], name: str) ->
     Raises:
         StagingError: Its control flow depends on the value of a tensor; names the model and line.
     """
-    result: list[Structure] = [Opaque(None)]
+    results: list[tuple[list[Tensor], Structure]] = []
 
     def flat(*inputs: Tensor) -> list[Tensor]:
-        outputs, result[0] = take_apart(function(*inputs))
+        outputs, structure = take_apart(function(*inputs))
+        results.append((outputs, structure))
         return [output.detach() for output in outputs]
 
+    graph = staged_graph(flat, tensors, name)
+    outputs, structure = results[-1]
+    varying = tuple(i for i, output in enumerate(outputs) if output.requires_grad)
+    return Staged(graph, lift(graph), structure, [output.detach() for output in outputs], varying)
+
+
+def staged_graph(
+    function: Callable[..., list[Tensor]], tensors: Sequence[Tensor], name: str
+) -> fx.GraphModule:
+    """Return the operations of a function from tensors to tensors, which may still hold tensors."""
     try:
         with _staging():
-            trace = make_fx(flat, _DECOMPOSITIONS, tracing_mode="fake", _allow_non_fake_inputs=True)
-            graph = trace(*tensors)
+            trace = make_fx(function, _DECOMPOSITIONS, tracing_mode="fake", _allow_non_fake_inputs=True)
+            return trace(*tensors)
     except _DATA_DEPENDENT as error:
         raise StagingError(where_of(error) or name, _reason(error)) from error
-    return Staged(graph, lift(graph), result[0])
 
 
 def is_staging() -> bool:
@@ -162,4 +176,3 @@ _DATA_DEPENDENT = (
 _DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {torch.ops.aten.normal.float_float: _normal}
 
 _is_staging: ContextVar[bool] = ContextVar("gen_is_staging", default=False)
-

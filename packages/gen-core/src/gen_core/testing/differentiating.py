@@ -58,7 +58,7 @@ def check_discrete(subject: Subject, trace: Trace[Any]) -> None:
     """Check that a discrete choice has no gradient."""
     if not subject.differentiable:
         return
-    discrete = set(trace.choices.paths()) - set(continuous(trace.choices).paths())
+    discrete = set(trace.choices.paths()) - set(continuous(trace).paths())
     for path in sorted(discrete, key=repr)[:MAX_DISCRETE]:
         operation = Operation("choice_gradients", trace.choices, (select(path),))
         try:
@@ -120,6 +120,15 @@ class _Objective:
         leaves = places((call.args, dict(call.kwargs)))
         return {place: leaf for place, leaf in leaves if isinstance(leaf, float) or _is_continuous(leaf)}
 
+    @property
+    def finite_arguments(self) -> dict[Place, Any]:
+        """The arguments that can be moved: an infinite bound cannot."""
+        return {
+            place: leaf
+            for place, leaf in self.arguments.items()
+            if torch.isfinite(torch.as_tensor(leaf)).all()
+        }
+
     def argument_constraint(self, place: Place) -> Constraint | None:
         return (
             argument_constraints(self.trace.call).get(place[1]) if len(place) == 2 and not place[0] else None
@@ -152,7 +161,7 @@ class _Objective:
 
 def _check_choice_gradients(objective: _Objective, parameters: list[nn.Parameter]) -> None:
     trace = objective.trace
-    choices = continuous(trace.choices)
+    choices = continuous(trace)
     selection = exactly(choices.paths())
     operation = "choice_gradients"
     found = objective.draws.replay(partial(trace.choice_gradients, selection, objective.retgrad))
@@ -193,7 +202,7 @@ def _check_arguments(objective: _Objective, found: ArgGradients, operation: str)
             found_there = f"the gradient of the argument at {place!r} is {gradient!r}"
             raise LAW.broken(f"{operation} of {objective.name}", found_there)
     moves = {}
-    for place, value in arguments.items():
+    for place, value in objective.finite_arguments.items():
         constraint = objective.argument_constraint(place)
         moves[place] = nearby(value) if constraint is None else nearby(value, constraint)
     slope = sum(_dot(gradients[place], move.velocity) for place, move in moves.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import final
 
 import torch
@@ -68,7 +69,8 @@ class SkewNormal:
         loc, scale, shape = _tensors(loc, scale, shape)
         z = (value - loc) / scale
         normal = -0.5 * z.square() - 0.5 * math.log(2 * math.pi) - scale.log()
-        return math.log(2) + normal + torch.special.log_ndtr(shape * z)
+        above: Tensor = torch.special.log_ndtr(shape * z)
+        return math.log(2) + normal + above
 
     def convert(self, value: object, /, loc: Number, scale: Number, shape: Number) -> Tensor:
         """Return a number or an array as a tensor."""
@@ -86,14 +88,12 @@ class SkewNormal:
         return [Requirement("scale", "positive", torch.as_tensor(scale) > 0)]
 
 
-def _tensors(*parameters: Number) -> list[Tensor]:
+def _tensors(*parameters: Number) -> tuple[Tensor, ...]:
     given = [parameter for parameter in parameters if isinstance(parameter, Tensor)]
-    dtype = torch.get_default_dtype()
-    if given:
-        dtype = torch.stack([tensor.flatten()[0] for tensor in given]).dtype
+    dtype = reduce(torch.promote_types, [tensor.dtype for tensor in given], torch.get_default_dtype())
     tensors = [torch.as_tensor(parameter, dtype=dtype) for parameter in parameters]
-    broadcast: tuple[Tensor, ...] = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]
-    return list(broadcast)
+    broadcast: tuple[Tensor, ...] = torch.broadcast_tensors(*tensors)
+    return broadcast
 
 
 skew_normal = Distribution(SkewNormal())

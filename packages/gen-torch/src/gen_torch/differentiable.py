@@ -1,0 +1,148 @@
+"""Staged functions with gradients: a graph for the result, and one for its gradients.
+
+The function is staged once more together with `torch.autograd.grad` of its result, so that what it
+detaches or computes without gradients stays so. Operations that do not need the incoming gradients make
+the forward graph, each done once, random draws too; the others make the backward graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx
+
+from gen_core.structure import take_apart
+from gen_torch.staging import Staged, lift, staged_graph
+
+Runner = Callable[..., list[Tensor]]
+
+
+class Halves(NamedTuple):
+    """The two graphs of a differentiable function."""
+
+    forward: fx.GraphModule
+    """Takes the inputs; returns the outputs, then what the backward graph needs."""
+    backward: fx.GraphModule
+    """Takes what the forward graph kept, then a gradient for each output in `varying`."""
+    num_outputs: int
+    varying: tuple[int, ...]
+    """The outputs that are differentiable."""
+    leaves: tuple[int, ...]
+    """The inputs, captured ones included, for which `backward` returns gradients."""
+
+
+def halves(function: Callable[..., Any], tensors: Sequence[Tensor], staged: Staged, name: str) -> Halves:
+    """Stage the forward and the backward half of a function that was staged before."""
+    captured = staged.captured
+    leaves = tuple(i for i, tensor in enumerate([*tensors, *captured]) if tensor.requires_grad)
+    examples = [staged.examples[i] for i in staged.varying]
+
+    def joint(*inputs: Tensor) -> list[Tensor]:
+        given = inputs[: len(tensors)]
+        with torch.enable_grad():
+            outputs = take_apart(function(*given)).tensors
+            sources = [(*given, *captured)[i] for i in leaves]
+            varying = [outputs[i] for i in staged.varying]
+            gradients = torch.autograd.grad(
+                varying, sources, inputs[len(tensors) :], allow_unused=True, materialize_grads=True
+            )
+        return [output.detach() for output in (*outputs, *gradients)]
+
+    graph = staged_graph(joint, [*tensors, *examples], name)
+    found = lift(graph)
+    return _split(graph, len(tensors), len(staged.examples), found, staged, leaves)
+
+
+def differentiable(parts: Halves, forward: Runner, backward: Runner) -> Runner:
+    """Return a runner whose outputs autograd differentiates through the backward graph."""
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+            results = forward(*inputs)
+            outputs = results[: parts.num_outputs]
+            ctx.save_for_backward(*results[parts.num_outputs :])
+            ctx.mark_non_differentiable(
+                *(output for i, output in enumerate(outputs) if i not in parts.varying)
+            )
+            return tuple(outputs)
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+            found = backward(*ctx.saved_tensors, *(gradients[i] for i in parts.varying))
+            by_input = dict(zip(parts.leaves, found, strict=True))
+            return tuple(by_input.get(i) for i in range(len(ctx.needs_input_grad)))
+
+    def run(*inputs: Tensor) -> list[Tensor]:
+        return list(Function.apply(*inputs))  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def stand_ins(graph: fx.GraphModule) -> list[Tensor]:
+    """Return stand-ins for the inputs of a graph, as they were while it was staged."""
+    return [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
+
+
+def _split(
+    graph: fx.GraphModule,
+    num_tensors: int,
+    num_outputs: int,
+    captured: list[Tensor],
+    staged: Staged,
+    leaves: tuple[int, ...],
+) -> Halves:
+    placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    num_gradients = len(staged.varying)
+    incoming = placeholders[num_tensors : num_tensors + num_gradients]
+    order = {id(tensor): i for i, tensor in enumerate(captured)}
+    found = placeholders[num_tensors + num_gradients :]
+    # In the order in which the first staging captured them.
+    inputs = [*placeholders[:num_tensors], *(found[order[id(tensor)]] for tensor in staged.captured)]
+    late = _depending_on(graph, incoming)
+    (results,) = next(node for node in graph.graph.nodes if node.op == "output").args
+    outputs, gradients = results[:num_outputs], results[num_outputs:]
+    needed = [source for node in graph.graph.nodes if node in late for source in node.all_input_nodes]
+    # Loop bodies are held by the module, and need no keeping.
+    kept = [
+        node for node in dict.fromkeys([*needed, *gradients]) if node not in late and node.op != "get_attr"
+    ]
+    forward = _extract(graph, inputs, [*outputs, *kept])
+    backward = _extract(graph, [*kept, *incoming], gradients)
+    return Halves(forward, backward, num_outputs, staged.varying, leaves)
+
+
+def _depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:
+    late = set(sources)
+    for node in graph.graph.nodes:
+        if node.op != "output" and any(source in late for source in node.all_input_nodes):
+            late.add(node)
+    return late
+
+
+def _extract(graph: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
+    """Return the part of a graph that computes some nodes from others."""
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for i, node in enumerate(inputs):
+        copies[node] = part.placeholder(f"input_{i}")
+        copies[node].meta = dict(node.meta)
+    wanted = _needed_for(outputs, set(inputs))
+    for node in graph.graph.nodes:
+        if node in wanted:
+            copies[node] = part.node_copy(node, lambda other: copies[other])
+    part.output([copies[node] for node in outputs])
+    return fx.GraphModule(graph, part)
+
+
+def _needed_for(outputs: Sequence[fx.Node], given: set[fx.Node]) -> set[fx.Node]:
+    wanted: set[fx.Node] = set()
+    left = [node for node in outputs if node not in given]
+    while left:
+        node = left.pop()
+        if node not in wanted:
+            wanted.add(node)
+            left += [other for other in node.all_input_nodes if other not in given]
+    return wanted
