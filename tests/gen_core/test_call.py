@@ -84,7 +84,7 @@ def test_a_call_runs_again_with_every_operation() -> None:
 def test_a_call_has_no_truth_value() -> None:
     for use in (bool, lambda call: not call, lambda call: call or 1, lambda call: 1 if call else 2):
         with pytest.raises(ForgottenAddressError, match=r"bernoulli\(...\) is a call that has not run"):
-            use(bernoulli(0.5))  # type: ignore[operator]
+            use(bernoulli(0.5))
 
 
 def test_a_call_is_not_visited_outside_a_model() -> None:

@@ -110,5 +110,5 @@ def test_a_drawn_value_is_a_constant() -> None:
 
 
 def test_a_sampler_that_fails_on_a_bad_parameter_names_the_parameter() -> None:
-    with pytest.raises(ParameterError, match="Expected `scale` of normal to be positive, but got -1.0"):
+    with pytest.raises(ParameterError, match=r"Expected `scale` of normal to be positive, but got -1.0"):
         normal.sample(0.0, -1.0)

@@ -36,9 +36,9 @@ def test_a_hint_that_lies_is_not_noticed_without_verification() -> None:
 def test_a_hint_that_lies_is_an_error_that_says_what_differs() -> None:
     trace = model.generate({"inner": {"x": 0.0}, "free": 0.0}, [0.0]).trace
 
-    with verify_hints(), pytest.raises(HintError, match="weight 0 instead of -12.5"):
+    with verify_hints(), pytest.raises(HintError, match=r"weight 0 instead of -12.5"):
         trace.update({"free": 0.0}, model([5.0]), argdiffs=LIE)
-    with verify_hints(), pytest.raises(HintError, match="weight 0 instead of -12.5"):
+    with verify_hints(), pytest.raises(HintError, match=r"weight 0 instead of -12.5"):
         trace.regenerate(select("free"), model([5.0]), argdiffs=LIE)
 
 

@@ -88,7 +88,8 @@ def test_scans_nest_and_take_gradients_within() -> None:
 
 def test_a_scan_with_gradients_through_it_is_unrolled() -> None:
     def run(rate: Tensor) -> Tensor:
-        return scan(lambda carry, _: (carry * rate, None), torch.ones(()), length=3)[0]
+        last: Tensor = scan(lambda carry, _: (carry * rate, None), torch.ones(()), length=3)[0]
+        return last
 
     rate = torch.tensor(2.0, requires_grad=True)
     jit(run, backend="graph")(rate).backward()
@@ -150,7 +151,7 @@ def test_while_loop_stops_by_the_value(backend: Any) -> None:
 def test_cond_chooses_by_the_value(backend: Any) -> None:
     shift = torch.tensor(10.0)
 
-    def run(x: Tensor) -> Tensor:
+    def run(x: Tensor) -> Any:
         return cond(x > 0, lambda v: v + shift, lambda v: -v, x)
 
     compiled = jit(run, backend=backend)
@@ -161,7 +162,7 @@ def test_cond_chooses_by_the_value(backend: Any) -> None:
 
 
 def test_gradients_of_cond() -> None:
-    def run(x: Tensor) -> Tensor:
+    def run(x: Tensor) -> Any:
         return cond(x > 0, lambda v: v * v, lambda v: -v, x)
 
     x = torch.tensor(3.0, requires_grad=True)

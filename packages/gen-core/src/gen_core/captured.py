@@ -85,10 +85,9 @@ def _closure_of(function: FunctionType) -> dict[str, Any]:
     return values
 
 
-def _references(
-    code: CodeType, scopes: tuple[str, ...] = ("local",)
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _references(code: CodeType, nested: bool = False) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the variables that code loads, each with the attributes taken from it, and their scope."""
+    scopes = ("global", "closure") if nested else ("global", "closure", "local")
     scope, names = "", list[str]()
     for instruction in dis.get_instructions(code):
         if names and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):

@@ -130,7 +130,7 @@ class Distribution(GenerativeFunction[P, T]):
         if constraints.is_leaf:
             new = _scored(call, given_value(call, constraints.value))
             return Updated(new, new.score - trace.score, UNKNOWN, trace.choices)
-        new = _scored(call, trace.retval)
+        new = _scored(call, given_value(call, trace.retval))
         return Updated(new, new.score - trace.score, UNCHANGED, EMPTY)
 
     def do_regenerate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,15 @@ def _has(trace: Trace[Any], path: Path) -> bool:
 def _speak(error: GenError) -> None:
     if _policy.get() == "error":
         raise error
-    warnings.warn(str(error), GenWarning, stacklevel=4)
+    warnings.warn(str(error), GenWarning, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return the `stacklevel` of who called a door: doors call each other."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 _policy: ContextVar[Policy] = ContextVar("gen_unvisited_policy", default="error")

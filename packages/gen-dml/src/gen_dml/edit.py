@@ -59,12 +59,11 @@ class Edit(Run):
     def keep_choice(self, call: Call[T], path: Path, old: ChoiceTrace[Any]) -> T:
         """Keep the value of an old choice; its density changes if its arguments do."""
         same_distribution = old.gen_fn is call.gen_fn or old.gen_fn == call.gen_fn
-        value: T = old.retval
         if same_distribution and old.is_of(call):
             self.records[path] = old
-            return value
-        if not same_distribution:
-            value = given_value(call, value, path)
+            kept: T = old.retval
+            return kept
+        value: T = given_value(call, old.retval, path)
         self.gained.append(self.add_choice(call, path, value))
         self.lost.append(old)
         self.gone.append(old)

@@ -7,7 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, fx
@@ -41,7 +41,7 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
     }
     with torch.no_grad(), config.patch(options):
         inner = compile_fx(copy.deepcopy(graph), _distinct(tensors))
-    return _without_gradients(inner)
+    return _without_gradients(cast("Callable[..., Any]", inner))
 
 
 def _without_gradients(function: Callable[..., Any]) -> Callable[..., list[Tensor]]:
@@ -83,8 +83,8 @@ def _has_compiler(device_type: str) -> bool:
 def _has_cpp_compiler() -> bool:
     from torch._inductor import config
 
-    candidates = config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else (config.cpp.cxx,)
-    return any(candidate and shutil.which(candidate) for candidate in (*candidates, "g++", "clang++", "cl"))
+    candidates: list[Any] = [*config.cpp.cxx, "g++", "clang++", "cl"]
+    return any(candidate and shutil.which(candidate) for candidate in candidates)
 
 
 def _has_triton() -> bool:

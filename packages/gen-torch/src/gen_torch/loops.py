@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, fx
@@ -47,7 +47,7 @@ def scan(
     if not inputs or not len(inputs[0]):
         raise LoopError("scan needs at least one step: pass `xs` with a first dimension, or `length`.")
     if is_staging() and not transforms_are_active():
-        found = _staged_scan(function, init, inputs, structure)
+        found: tuple[C, Y] | None = _staged_scan(function, init, inputs, structure)
         if found is not None:
             return found
     carry = init
@@ -59,7 +59,7 @@ def scan(
 
 
 def fori_loop(lower: int, upper: int, body: Callable[[Tensor, C], C], init: C) -> C:
-    """Run `carry = body(i, carry)` for i from `lower` to `upper - 1`; `i` is an int64 tensor of shape `()`."""
+    """Run `carry = body(i, carry)` for i from `lower` to `upper - 1`, an int64 tensor of shape `()`."""
     if upper <= lower:
         return init
     steps = torch.arange(lower, upper)
@@ -81,7 +81,8 @@ def while_loop(condition: Callable[[C], Tensor], body: Callable[[C], C], init: C
             "loop's body, or use scan with a fixed number of steps and torch.where."
         )
     if is_staging():
-        return _staged_while(condition, body, init)
+        last: C = _staged_while(condition, body, init)
+        return last
     carry = init
     while bool(condition(carry)):
         carry = body(carry)
@@ -97,9 +98,11 @@ def cond(predicate: Tensor, if_true: Callable[..., R], if_false: Callable[..., R
         LoopError: The branches return different structures, shapes or dtypes.
     """
     if transforms_are_active():
-        return _chosen(predicate, if_true(*operands), if_false(*operands))
+        chosen: R = _chosen(predicate, if_true(*operands), if_false(*operands))
+        return chosen
     if is_staging():
-        return _staged_cond(predicate, if_true, if_false, operands)
+        staged: R = _staged_cond(predicate, if_true, if_false, operands)
+        return staged
     return if_true(*operands) if bool(predicate) else if_false(*operands)
 
 
@@ -127,6 +130,10 @@ def _staged_scan(function: Any, init: Any, inputs: list[Tensor], structure: Stru
         return None
     after, y_structure = sub.structure.parts  # type: ignore[union-attr]
     _check_carry(sub, carry, after, carry_structure)
+    if len(_outputs(sub.graph)) == 1:
+        # Inductor takes the only output of an inner loop for the tuple of its outputs.
+        carry_and_ys = _staged_scan(_with_zero(function), init, inputs, structure)
+        return carry_and_ys[0], carry_and_ys[1][0]
     outputs = scan_op(sub.graph, carry, inputs, sub.captured)
     return put_together(outputs, after), put_together(outputs, y_structure)
 
@@ -149,7 +156,7 @@ def _staged_while(condition: Any, body: Any, init: Any) -> Any:
     _check_carry(advance, carry, advance.structure, structure)
     test_graph, advance_graph = _sharing(test, advance, len(carry))
     captured = (*test.captured, *advance.captured)
-    outputs = while_loop_op(lambda *inputs: test_graph(*inputs)[0], advance_graph, tuple(carry), captured)
+    outputs = while_loop_op(lambda *inputs: test_graph(*inputs)[0], advance_graph, cast(Any, tuple(carry)), captured)
     return put_together(outputs, structure)
 
 
@@ -193,19 +200,32 @@ def _sharing(one: _Subgraph, other: _Subgraph, size: int) -> tuple[Callable[...,
     """Return both graphs as functions of the same inputs and of what either captured."""
     middle = size + len(one.captured)
     return (
-        lambda *inputs: one.graph(*inputs[:middle]),
-        lambda *inputs: other.graph(*inputs[:size], *inputs[middle:]),
+        lambda *inputs: tuple(one.graph(*inputs[:middle])),
+        lambda *inputs: tuple(other.graph(*inputs[:size], *inputs[middle:])),
     )
 
 
 def _check_carry(sub: _Subgraph, carry: Sequence[Tensor], after: Structure, before: Structure) -> None:
-    (outputs,) = next(node for node in sub.graph.graph.nodes if node.op == "output").args
-    kinds = [(output.meta["val"].shape, output.meta["val"].dtype) for output in outputs[: len(carry)]]
+    outputs = _outputs(sub.graph)[: len(carry)]
+    kinds = [(output.meta["val"].shape, output.meta["val"].dtype) for output in outputs]
     if after != before or kinds != [(tensor.shape, tensor.dtype) for tensor in carry]:
         raise LoopError(
             "The carry of a loop must keep its structure, shapes and dtypes from step to step. Make Python "
             "numbers in it tensors before the loop."
         )
+
+
+def _outputs(graph: fx.GraphModule) -> Sequence[fx.Node]:
+    (outputs,) = next(node for node in graph.graph.nodes if node.op == "output").args
+    return list(cast("Sequence[fx.Node]", outputs))
+
+
+def _with_zero(function: Callable[..., Any]) -> Callable[..., Any]:
+    def body(carry: Any, x: Any) -> Any:
+        carry, y = function(carry, x)
+        return carry, (y, torch.zeros(()))
+
+    return body
 
 
 def _distinct(init: Any) -> tuple[list[Tensor], Structure]:

@@ -35,7 +35,7 @@ def check_vector(subject: Subject, trace: Trace[Any]) -> None:
 
 
 def continuous(trace: Trace[Any]) -> ChoiceMap:
-    """Return the choices that have a gradient: floating point tensors, and not from a discrete distribution."""
+    """Return the choices that have a gradient: floating point tensors that are not discrete."""
     return trace.choices.filter(
         exactly([path for path in trace.choices.paths() if _is_continuous(trace, path)])
     )
