@@ -364,3 +364,12 @@ def test_selections_project_in_a_batch() -> None:
     projections = batch(lambda trace: trace.project(ALL))(traces)
 
     torch.testing.assert_close(projections, traces.score)
+
+
+def test_a_batch_of_traces_that_share_everything_keeps_its_size() -> None:
+    traces = batch(
+        lambda: line.generate({**OBSERVED, "slope": 0.0, "steep": False, "noise": {"value": 1.0}}, XS), size=3
+    )().trace
+
+    assert all(traces.is_shared)
+    assert batch(lambda trace: trace.project(ALL))(traces).shape == (3,)

@@ -187,7 +187,7 @@ def test_product_refuses_parts_that_do_not_fit() -> None:
     ):
         product(g.normal, g.gamma).family.sample((0.0, 1.0))  # type: ignore[call-arg]
     with pytest.raises(ValueKindError, match="a tuple of 2 values"):
-        product(g.normal, g.gamma).log_prob(1.0, (0.0, 1.0), (2.0, 3.0))  # type: ignore[arg-type]
+        product(g.normal, g.gamma).log_prob(1.0, (0.0, 1.0), (2.0, 3.0))
     with pytest.raises(
         ParameterError, match=r"Expected `normal_2` of .* to be arguments whose `scale` is positive"
     ):

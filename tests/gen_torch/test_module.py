@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 
 import pytest
@@ -224,6 +225,20 @@ def test_an_optimizer_made_before_the_first_run_trains() -> None:
     optimizer.step()
 
     assert net.weight != before
+
+
+def test_a_copied_module_has_parameters_of_its_own() -> None:
+    regression = ran()
+    module = regression.model.get_torch_nn_module()
+
+    other = copy.deepcopy(module)
+    other.get_parameter("noise").data.fill_(3.0)
+    other.get_parameter("callee.net.0.weight").data.fill_(3.0)
+
+    assert list(other.state_dict()) == list(module.state_dict())
+    assert regression.model.params["noise"] != 3.0
+    x = torch.randn(2)
+    assert other({"y": 0.5}, x) != module({"y": 0.5}, x)
 
 
 def test_distributions_have_an_empty_module() -> None:

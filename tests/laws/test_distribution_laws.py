@@ -31,6 +31,7 @@ from gen_distributions import (
     transformed,
 )
 from gen_dml import gen
+from gen_torch.testing import check_staging
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ MATRICES = {"multivariate_normal", "wishart"}
 
 
 @dist
-def shifted(loc: Any, shift: Any) -> Tensor:
+def shifted(loc: float, shift: float) -> Tensor:
     return torch.exp(normal.sample(loc, 0.5)) + shift
 
 
@@ -105,6 +106,8 @@ def shifted(loc: Any, shift: Any) -> Tensor:
 def weather(p_rain: Any) -> str:
     return ["sun", "rain"][bernoulli.sample(p_rain)]
 
+
+MIXTURE_OF_NORMALS = homogeneous_mixture(normal)
 
 CONSTRUCTED: dict[str, tuple[Distribution[..., Any], Row]] = {
     "transformed": (transformed(normal, ExpTransform()), row((0.3, 0.7), (-0.5, 1.5))),
@@ -122,7 +125,7 @@ CONSTRUCTED: dict[str, tuple[Distribution[..., Any], Row]] = {
         row(((0.3,), (2, 0.5)), ((0.6,), (2, 0.1)), finite=True),
     ),
     "homogeneous_mixture": (
-        homogeneous_mixture(normal),
+        MIXTURE_OF_NORMALS,
         row(([0.3, 0.7], [0.0, 2.0], [1.0, 0.5]), ([0.5, 0.5], [1.0, 3.0], [1.0, 2.0])),
     ),
     "heterogeneous_mixture": (
@@ -173,3 +176,11 @@ def test_distributions_in_dynamic_functions_keep_the_laws(name: str) -> None:
     call, *others = [twice(*args) for args in each.args()]
 
     check_laws(call, other_calls=others, **flags, laws=range(1, 14))
+
+
+@pytest.mark.parametrize("name", ALL_ROWS)
+def test_staged_distributions_return_what_eager_ones_return(name: str) -> None:
+    distribution, each = ALL_ROWS[name]
+    call = distribution(*each.args()[0])
+
+    check_staging(call, differentiable=each.flags.get("differentiable", True))

@@ -25,6 +25,7 @@ from gen_distributions import (
     uniform_discrete,
 )
 from gen_dml import DynamicFunction, gen
+from gen_torch.testing import check_staging
 
 Position = Any
 """A tensor or a number."""
@@ -115,7 +116,7 @@ def steps(n: int, x: Position) -> Position:
 
 
 @gen
-def spliced(n: int) -> Tensor:
+def spliced(n: int) -> Position:
     end = steps(n, 0.5) @ inline
     normal(end, 1.0) @ "seen"
     return end
@@ -423,3 +424,10 @@ def calling(callee: GenerativeFunction[..., Any]) -> Callable[[Call[Any]], Call[
 
     caller = DynamicFunction(body, callee.signature)
     return lambda call: Call(caller, call.args, call.kwargs)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_staged_dynamic_functions_return_what_eager_ones_return(name: str) -> None:
+    row = ROWS[name]
+
+    check_staging(row.calls()[0], differentiable=row.flags.get("differentiable", True))

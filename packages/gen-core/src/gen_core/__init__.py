@@ -67,6 +67,7 @@ from gen_core.saving import (
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, select, selection_of, where
 from gen_core.surface import inline, param
+from gen_core.totals import total
 from gen_core.trace import Trace
 from gen_core.trace_batch import TraceBatch, choose, stack
 from gen_core.verify import verify_hints
@@ -161,6 +162,7 @@ __all__ = [
     "select",
     "selection_of",
     "stack",
+    "total",
     "trace_from_state",
     "trace_to_state",
     "unvisited",

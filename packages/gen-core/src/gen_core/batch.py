@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._C._functorch import is_batchedtensor, maybe_current_level, maybe_get_level
 
 from gen_core.errors import BatchSizeError, BatchStructureError, GenWarning, NotBatchableError
-from gen_core.structure import Inner, Opaque, Structure, assemble, one_level, put_together, take_apart
+from gen_core.structure import Inner, Opaque, Structure, assemble, one_level, put_together, take_apart, within
 from gen_core.trace import Trace
 from gen_core.trace_batch import TraceBatch, stack
 from gen_core.where import where_of
@@ -91,6 +91,7 @@ def _inputs(values: tuple[Any, ...], in_dims: InDims, size: int | None) -> _Inpu
     tensors, structure = take_apart(narrow)
     found = [dims.get(id(tensor)) for tensor in tensors]
     sizes = {tensor.shape[dim] for tensor, dim in zip(tensors, found, strict=True) if dim is not None}
+    sizes |= {len(value) for value, dim in zip(values, each, strict=True) if _is_batch(value, dim)}
     sizes |= {size} if size is not None else set()
     if len(sizes) != 1:
         said = (
@@ -98,6 +99,10 @@ def _inputs(values: tuple[Any, ...], in_dims: InDims, size: int | None) -> _Inpu
         )
         raise BatchSizeError(f"Expected one batch size, but {said}.")
     return _Inputs(tensors, found, structure, sizes.pop())
+
+
+def _is_batch(value: object, dim: object) -> bool:
+    return isinstance(value, TraceBatch) and dim is not None
 
 
 def _narrow(value: Any, dim: int | None, dims: dict[int, int | None]) -> Any:
@@ -131,7 +136,7 @@ def _run(call: Callable[[tuple[Any, ...]], Any], inputs: _Inputs, chunk_size: in
         return outputs.take(call(put_together(values, inputs.structure)))
 
     batched = [tensor for tensor, dim in zip(inputs.tensors, inputs.dims, strict=True) if dim is not None]
-    rows = torch.arange(inputs.size, device=batched[0].device if batched else None)
+    rows = torch.empty(inputs.size, 0)  # so that there is an argument that says the size
     in_dims = (0, *(dim for dim in inputs.dims if dim is not None))
     mapped = torch.func.vmap(body, in_dims, randomness="different", chunk_size=chunk_size)
     return outputs.put(list(mapped(rows, *batched)), inputs.size)
@@ -165,7 +170,7 @@ def _widen(structure: Any, tensors: Sequence[Tensor], shared: set[int], size: in
     if isinstance(structure, Opaque):
         return structure.value
     if issubclass(structure.kind, Trace | TraceBatch):
-        columns, own = take_apart(put_together(tensors, structure))
+        columns, own = within(tensors, structure)
         return TraceBatch(columns, [id(column) in shared for column in columns], own, size)
     return assemble(structure, [_widen(part, tensors, shared, size) for part in structure.parts])
 

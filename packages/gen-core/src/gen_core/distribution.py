@@ -89,7 +89,7 @@ class Distribution(GenerativeFunction[P, T]):
             raise TypeError(f"{self.name} has no reparameterised sampler; use {self.name}.sample(...).")
         return self.family.sample(*args, **kwargs)
 
-    def log_prob(self, value: T, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def log_prob(self, value: T | float, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
         """Return the log density of `value`, summed over its elements, shape `()`, in nats.
 
         Raises:

@@ -239,27 +239,45 @@ class ParameterError(GenError, ValueError):
         parameter: str,
         must: str,
         value: object,
-        address: str | None = None,
+        path: Path = (),
         model: str | None = None,
     ) -> None:
-        where = f", at address {address} in {model}" if address not in (None, "()") else ""
-        super().__init__(
-            f"Expected `{parameter}` of {function} to be {must}, but got {_brief(value)}{where}."
-        )
+        super().__init__(f"Expected `{parameter}` of {function} to be {must}, but got {_brief(value)}.")
+        self.is_located = False
+        if path and model is not None:
+            self.locate(path, model)
+
+    def locate(self, path: Path, model: str) -> None:
+        """Name the address and the model in the message, unless it names others already."""
+        if not self.is_located:
+            self.args = (f"{str(self).removesuffix('.')}, at address {show(path)} in {model}.",)
+            self.is_located = True
 
 
 class ValueShapeError(GenError, ValueError):
-    """A given value does not have the shape that the parameters broadcast to."""
+    """A value does not have the shape that the parameters demand."""
 
     def __init__(
-        self, function: str, path: Path, shape: tuple[int, ...], expected: tuple[int, ...], event_dim: int
+        self,
+        function: str,
+        path: Path,
+        shape: tuple[int, ...],
+        batch_shape: tuple[int, ...] | None,
+        event_shape: tuple[int, ...],
     ) -> None:
         where = f" at address {show(path)}" if path else ""
-        events = f" and {event_dim} event dimension{'s' if event_dim > 1 else ''}" if event_dim else ""
+        batch = None if batch_shape is None else f"batch shape {batch_shape}"
+        event = f"event shape {event_shape}" if event_shape else None
+        parts = " and ".join(part for part in (batch, event) if part)
+        split = len(shape) - len(event_shape)
+        hint = (
+            ""
+            if batch_shape is None or (split >= 0 and shape[:split] == batch_shape)
+            else " Expand a parameter, as in `loc.expand(n)`, to make one choice of many elements."
+        )
         super().__init__(
-            f"Expected a value of {function} of batch shape {expected}{events}{where}, because its "
-            f"parameters broadcast to that, but got shape {shape}. Expand a parameter, as in "
-            f"`loc.expand(n)`, to make one choice of many elements."
+            f"Expected a value of {function} of {parts}{where}, because its parameters broadcast to that, "
+            f"but got shape {shape}.{hint}"
         )
 
 

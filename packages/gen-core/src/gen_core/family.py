@@ -63,8 +63,24 @@ class Family(Protocol[P, T]):
         ...
 
     @property
+    def can_stack(self) -> bool:
+        """Whether choices may be scored together: `log_prob` of stacked values, under stacked parameters.
+
+        Numbers become tensors and tensors get one more leading dimension, so this is False where a
+        parameter must stay a Python number, or where `log_prob` does more with parameters than broadcast.
+        """
+        ...
+
+    @property
     def event_dim(self) -> int:
         """How many trailing dimensions of a value belong to one event."""
+        ...
+
+    def event_shape(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
+        """Return the shape of one event, of length `event_dim`: `()` for numbers.
+
+        A given value whose last dimensions differ is refused, where it would be broadcast silently.
+        """
         ...
 
     @property

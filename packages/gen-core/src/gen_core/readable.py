@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch._C import _get_dispatch_mode, _TorchDispatchModeKey
-from torch._C._functorch import TransformType, get_interpreter_stack
+from torch._C._functorch import CVmapInterpreterPtr, TransformType, get_interpreter_stack
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -23,6 +24,13 @@ def values_are_readable() -> bool:
 def transforms_are_active() -> bool:
     """Return whether a transform of `torch.func` is running: vmap, grad or another."""
     return bool(get_interpreter_stack())
+
+
+def elements_of_batches() -> int:
+    """Return the number of elements behind each element of a tensor: 1, or the size of the running batch."""
+    levels = get_interpreter_stack() or ()
+    sizes = (CVmapInterpreterPtr(level).batchSize() for level in levels if level.key() == TransformType.Vmap)
+    return math.prod(sizes)
 
 
 @contextmanager

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gen_core.address import Path, show
+from gen_core.address import Path
 from gen_core.arguments import NO_KWARGS
 from gen_core.choice import ChoiceTrace
-from gen_core.errors import ChangedInPlaceError, ParameterError, ValueShapeError
-from gen_core.readable import values_are_readable
+from gen_core.errors import ChangedInPlaceError, ParameterError
+from gen_core.readable import elements_of_batches, values_are_readable
+from gen_core.shapes import check_shape
+from gen_core.totals import total_dtype
 
 if TYPE_CHECKING:
     from gen_core.call import Call
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from gen_core.family import Requirement
 
 STACKED_ELEMENTS = 4096
-"""Values with more elements are scored one by one: stacking would copy more than it saves."""
+"""Values with more elements, in all runs of a batch, are scored one by one: stacking would copy more than
+it saves, and interleave the runs."""
 
 
 def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], model: str) -> Tensor:
@@ -70,11 +73,6 @@ def sum_scores(choices: Sequence[ChoiceTrace[Any]]) -> Tensor:
     return torch.zeros((), dtype=torch.float64) if total is None else total
 
 
-def total_dtype(score: Tensor) -> torch.dtype:
-    """Return the dtype in which scores on this device are totalled."""
-    return score.dtype if score.device.type == "mps" else torch.float64
-
-
 def log_density(call: Call[Any], value: object) -> Tensor:
     """Return the log density of one value, summed over its elements, shape `()`."""
     choice = ChoiceTrace(call, value)
@@ -86,34 +84,23 @@ def given_value(call: Call[Any], value: object, path: Path = ()) -> Any:
     """Return a given value as the kind of value that the call's distribution draws.
 
     Raises:
-        ValueShapeError: Its shape is not the one that the parameters broadcast to.
+        ValueShapeError: Its shape is not the one that the parameters demand.
     """
     distribution: Distribution[..., Any] = call.gen_fn  # type: ignore[assignment]
-    converted = distribution.family.convert(value, *call.args, **call.kwargs)
-    if isinstance(converted, Tensor) and (converted.dim() or not all(map(_is_scalar, call.args))):
-        _check_shape(distribution, call, converted, path)
+    family = distribution.family
+    converted = family.convert(value, *call.args, **call.kwargs)
+    if isinstance(converted, Tensor) and (
+        converted.dim() or family.event_dim or not all(map(_is_scalar, call.args))
+    ):
+        check_shape(distribution, call, converted, path)
     return converted
 
 
 def _is_scalar(argument: object) -> bool:
-    return type(argument) is float or (isinstance(argument, Tensor) and not argument.dim())
+    return type(argument) in _NUMBERS or (isinstance(argument, Tensor) and not argument.dim())
 
 
-def _check_shape(distribution: Distribution[..., Any], call: Call[Any], value: Tensor, path: Path) -> None:
-    family = distribution.family
-    shapes = []
-    for name, argument in zip(distribution.signature.parameters, call.args, strict=False):
-        constraint = family.arg_constraints.get(name)
-        if isinstance(argument, Tensor):
-            if constraint is None:
-                return  # only the family knows how it enters
-            shapes.append(argument.shape[: argument.dim() - constraint.event_dim])
-        elif constraint is not None and constraint.event_dim and argument is not None:
-            return  # a sequence: the family converts it, and torch checks it
-    expected = tuple(torch.broadcast_shapes(*shapes))
-    given = tuple(value.shape[: value.dim() - family.event_dim])
-    if value.dim() < family.event_dim or given != expected:
-        raise ValueShapeError(family.name, path, tuple(value.shape), expected, family.event_dim)
+_NUMBERS = frozenset((float, int, type(None)))
 
 
 class _Group:
@@ -140,7 +127,9 @@ class _Group:
                 totals.extend(self._score_one(row) for row in rows)
             else:
                 totals.append(self._score_stack(rows))
-        return totals[0] if len(totals) == 1 else torch.stack(totals).sum()
+        if len(totals) == 1:
+            return totals[0]
+        return sum(totals[1:], start=totals[0]) if elements_of_batches() > 1 else torch.stack(totals).sum()
 
     def _stacks(self) -> bool:
         """Return whether all choices have the layout of the first; a column at a time, which is fast."""
@@ -203,7 +192,7 @@ class _Group:
             requirement.parameter,
             requirement.must,
             value,
-            show(self.paths[row]),
+            self.paths[row],
             self.model,
         )
 
@@ -232,9 +221,11 @@ def _are_alike(column: Sequence[Any]) -> bool:
 def _layout(choice: ChoiceTrace[Any]) -> object:
     """Return what choices must share to be stacked, None for a choice that cannot be."""
     value = choice.retval
-    if not isinstance(value, Tensor) or value.numel() > STACKED_ELEMENTS or choice.call.kwargs:
+    if not isinstance(value, Tensor) or choice.call.kwargs:
         return None
-    if not getattr(choice.call.gen_fn.family, "can_stack", True):
+    if value.numel() * elements_of_batches() > STACKED_ELEMENTS:
+        return None
+    if not choice.call.gen_fn.family.can_stack:  # type: ignore[attr-defined]
         return None
     layout: list[object] = [value.shape, value.dtype, value.device]
     for argument in choice.call.args:

@@ -54,6 +54,21 @@ def put_together(tensors: Sequence[Any], structure: Structure) -> Any:
     return _put([part if isinstance(part, Tensor) else StandIn(part) for part in tensors], structure)
 
 
+def within(tensors: Sequence[Any], structure: Structure) -> Apart:
+    """Return a part of a value that was taken apart, `structure`, as if it had been taken apart alone."""
+    index: dict[int, int] = {}
+
+    def renumber(part: Structure) -> Structure:
+        if isinstance(part, int):
+            return index.setdefault(part, len(index))
+        if isinstance(part, Opaque):
+            return part
+        return Inner(part.kind, part.rest, tuple([renumber(child) for child in part.parts]))
+
+    own = renumber(structure)
+    return Apart([tensors[position] for position in index], own)
+
+
 def assemble(structure: Inner, parts: Sequence[Any]) -> Any:
     """Return the value of which these are the parts."""
     return _node(structure.kind).unflatten(parts, structure.rest.value)
@@ -164,14 +179,18 @@ class _Taking:
 
     def part(self, value: Any) -> Structure:
         """Return the structure of a value, taking its tensors."""
-        if isinstance(value, Tensor | StandIn):
-            return self._take(value)
         kind = type(value)
+        if kind is Tensor or kind is StandIn:
+            return self._take(value)
         if kind in _IMMUTABLE:
             return Opaque(value)
-        node = _node_of(kind)
+        node = _nodes.get(kind)
         if node is None:
-            return Opaque(value)
+            if isinstance(value, Tensor):
+                return self._take(value)
+            node = _node_of(kind)
+            if node is None:
+                return Opaque(value)
         children, rest = node.flatten(value)
         return Inner(kind, Rest(rest), tuple([self.part(child) for child in children]))
 
@@ -184,19 +203,22 @@ class _Taking:
 
 
 def _put(tensors: Sequence[Any], structure: Structure) -> Any:
-    if isinstance(structure, int):
-        return tensors[structure]
-    if isinstance(structure, Opaque):
-        return structure.value
+    kind = type(structure)
+    if kind is int:
+        return tensors[structure]  # type: ignore[index]
+    if kind is Opaque:
+        return structure.value  # type: ignore[union-attr]
     return assemble(structure, [_put(tensors, part) for part in structure.parts])
 
 
 def _node_of(kind: type[Any]) -> Node | None:
-    node = _nodes.get(kind)
-    if node is None:
+    node = _nodes.get(kind) or _found.get(kind)
+    if node is None and kind not in _opaque:
         node = _find(kind)
         if node is not None:
             _found[kind] = node
+        elif getattr(kind, "is_generative_function", False):
+            _opaque.add(kind)  # others may still be registered
     return node
 
 
@@ -208,8 +230,6 @@ def _node(kind: type[Any]) -> Node:
 
 
 def _find(kind: type[Any]) -> Node | None:
-    if kind in _found:
-        return _found[kind]
     for ancestor in kind.__mro__:
         codec = plugins.values.get(ancestor)
         if codec is not None:
@@ -275,4 +295,6 @@ _nodes: dict[type[Any], Node] = {
 }
 _bases: dict[type[Any], Node] = {}
 _found: dict[type[Any], Node] = {}
+_opaque: set[type[Any]] = set()
 plugins.on_change(_found.clear)
+plugins.on_change(_opaque.clear)

@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes
 from gen_distributions.enumeration import list_values
 from gen_distributions.family import TensorFamily
 from gen_distributions.odds import exactly_one
@@ -105,9 +106,8 @@ def draw_index(weights: Tensor) -> Tensor:
 
 def pick(table: Tensor, index: Tensor) -> Tensor:
     """Return `table[..., index]`, with the dimensions before broadcast."""
-    shape = table.shape[:-1]
-    if index.shape != shape:
-        shape = torch.broadcast_shapes(index.shape, shape)
+    if index.shape != table.shape[:-1]:
+        shape = broadcast_shapes(index.shape, table.shape[:-1])
         table, index = table.expand(*shape, -1), index.expand(shape)
     return table.gather(-1, index.unsqueeze(-1)).squeeze(-1)
 

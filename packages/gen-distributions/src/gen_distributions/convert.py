@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,10 +48,25 @@ def _exactly(name: str, tensor: Tensor, dtype: torch.dtype, given: object) -> Te
     converted = tensor.to(dtype)
     if dtype is torch.int64 and not tensor.dtype.is_floating_point:
         return converted
+    if not isinstance(given, Tensor):
+        return _number_exactly(name, given, dtype, converted)
     if not values_are_readable():
         dtype_name = str(dtype).removeprefix("torch.")
         raise ValueKindError(name, given, f"a tensor of dtype {dtype_name} while batched or staged")
     if tensor.dtype.is_complex or not bool((converted == tensor).all()):
-        kind = "true or false (0 or 1)" if dtype is torch.bool else "an integer"
-        raise ValueKindError(name, given, kind)
+        raise ValueKindError(name, given, _KINDS[dtype])
     return converted
+
+
+def _number_exactly(name: str, given: object, dtype: torch.dtype, converted: Tensor) -> Tensor:
+    """Judge what is no tensor by itself: its value is known where those of tensors are not."""
+    array = np.asarray(given)
+    if array.dtype == object:  # tensors in a list
+        array = np.asarray(as_tensor(given, None))
+    whole = array.astype(bool if dtype is torch.bool else np.int64)
+    if np.iscomplexobj(array) or not bool((whole == array).all()):
+        raise ValueKindError(name, given, _KINDS[dtype])
+    return converted
+
+
+_KINDS = {torch.bool: "true or false (0 or 1)", torch.int64: "an integer"}

@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
+from gen_core.shapes import shape_of
 from gen_distributions.family import TensorFamily
 from gen_distributions.tensors import VectorLike, log_standard_gamma, nan_unless, on_support, promote
 
@@ -34,6 +35,10 @@ class Dirichlet(TensorFamily):
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "concentration": constraints.independent(constraints.positive, 1)
     }
+
+    def event_shape(self, concentration: VectorLike) -> tuple[int, ...]:
+        """Return `(k,)`."""
+        return shape_of(concentration)[-1:]
 
     def sample(self, concentration: VectorLike) -> Tensor:
         """Draw one vector of probabilities for each vector of concentrations."""

@@ -50,9 +50,18 @@ class DiscreteImage(Generic[P]):
         return self.base.is_enumerable
 
     @property
+    def can_stack(self) -> bool:
+        """As the base."""
+        return self.base.family.can_stack
+
+    @property
     def event_dim(self) -> int:
         """As the base."""
         return self.base.family.event_dim
+
+    def event_shape(self, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """As the base."""
+        return self.base.family.event_shape(*args, **kwargs)
 
     @property
     def arg_constraints(self) -> Mapping[str, Constraint]:

@@ -93,6 +93,11 @@ class DistFamily(Generic[P, T]):
         """As the random call."""
         return self.plan.base.family.event_dim
 
+    def event_shape(self, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """Return the event shape of what the random call and the operations come to."""
+        at = self._at(*args, **kwargs)
+        return at.family.event_shape(*at.args, **at.kwargs)
+
     @cached_property
     def sample(self) -> Callable[P, T]:
         """Draw one value."""

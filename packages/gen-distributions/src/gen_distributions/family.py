@@ -29,6 +29,7 @@ class TensorFamily:
     arg_constraints: ClassVar[Mapping[str, Constraint]]
     is_discrete: ClassVar[bool] = False
     has_rsample: ClassVar[bool] = False
+    can_stack: ClassVar[bool] = True
     event_dim: ClassVar[int] = 0
     value_dtype: ClassVar[torch.dtype | None] = None
     """The dtype of values: bool, int64, or None for the parameters' floating point dtype."""
@@ -43,6 +44,15 @@ class TensorFamily:
     def support(self, *args: Any, **kwargs: Any) -> Constraint:
         """Return the set of values whose density can be positive."""
         return self.fixed_support
+
+    def event_shape(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
+        """Return the shape of one event; families over vectors and matrices say which it is."""
+        if self.event_dim:
+            raise NotImplementedError(
+                f"The events of {self.name} have {self.event_dim} dimensions: its family needs a method "
+                f"`event_shape(*parameters)` that returns their shape."
+            )
+        return ()
 
     def convert(self, value: object, /, *args: Any, **kwargs: Any) -> Tensor:
         """Return a given value as a tensor of this family's dtype."""

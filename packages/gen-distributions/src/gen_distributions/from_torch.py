@@ -97,6 +97,10 @@ class TorchFamily(Generic[P]):
         declared = getattr(self.constructor, "arg_constraints", {})
         return declared if isinstance(declared, dict) else {}
 
+    def event_shape(self, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """Return torch's event shape."""
+        return tuple(self._build(*args, **kwargs).event_shape) if self.event_dim else ()
+
     def support(self, *args: P.args, **kwargs: P.kwargs) -> Constraint:
         """Return the support of the distribution with these parameters."""
         return cast(Constraint, self._build(*args, **kwargs).support)

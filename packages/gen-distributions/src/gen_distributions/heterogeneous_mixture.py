@@ -13,6 +13,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes
 from gen_distributions.categorical import draw_index, weights_requirement
 from gen_distributions.errors import ComponentError
 from gen_distributions.mixture import distinct, log_mixture, pick_component, union
@@ -63,6 +64,8 @@ class HeterogeneousMixture:
     components: tuple[Component, ...]
 
     has_rsample: ClassVar[bool] = False
+    can_stack: ClassVar[bool] = False
+    """Arguments are tuples."""
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {
         "weights": constraints.independent(constraints.nonnegative, 1)
     }
@@ -87,6 +90,10 @@ class HeterogeneousMixture:
         """As the components."""
         return self.components[0].family.event_dim
 
+    def event_shape(self, weights: VectorLike, /, *arguments: Arguments) -> tuple[int, ...]:
+        """As the components."""
+        return self.components[0].family.event_shape(*arguments[0])
+
     def support(self, weights: VectorLike, /, *arguments: Arguments) -> Constraint:
         """Return the union of the components' supports."""
         return union([component.support(*given) for component, given in self._pairs(arguments)])
@@ -100,7 +107,7 @@ class HeterogeneousMixture:
         (shares,) = promote(weights)
         draws = broadcast(*(component.family.sample(*given) for component, given in self._pairs(arguments)))
         values = torch.stack(draws, -1 - self.event_dim).detach()
-        batch = torch.broadcast_shapes(shares.shape, values.shape[: values.dim() - self.event_dim])
+        batch = broadcast_shapes(shares.shape, values.shape[: values.dim() - self.event_dim])
         values = values.expand(*batch, *values.shape[values.dim() - self.event_dim :])
         return pick_component(values, draw_index(shares.detach().expand(batch)), self.event_dim)
 

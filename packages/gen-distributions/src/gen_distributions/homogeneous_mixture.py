@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Concatenate, Generic, ParamSpec, final
 
-import torch
 from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes
 from gen_distributions.categorical import draw_index, weights_requirement
 from gen_distributions.mixture import distinct, log_mixture, pick_component, union
 from gen_distributions.signatures import Signed, prefixed, sample_signature
@@ -65,9 +65,18 @@ class HomogeneousMixture(Generic[P]):
         return self.component.is_enumerable
 
     @property
+    def can_stack(self) -> bool:
+        """As the component."""
+        return self.component.family.can_stack
+
+    @property
     def event_dim(self) -> int:
         """As the component."""
         return self.component.family.event_dim
+
+    def event_shape(self, weights: VectorLike, /, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """As the component."""
+        return self.component.family.event_shape(*args, **kwargs)
 
     @cached_property
     def arg_constraints(self) -> Mapping[str, Constraint]:
@@ -92,7 +101,7 @@ class HomogeneousMixture(Generic[P]):
         shares = shares.detach()
         spread_args, spread_kwargs = self._spread(shares.shape[-1], args, kwargs)
         values = self.component.family.sample(*spread_args, **spread_kwargs).detach()
-        batch = torch.broadcast_shapes(shares.shape, values.shape[: values.dim() - self.event_dim])
+        batch = broadcast_shapes(shares.shape, values.shape[: values.dim() - self.event_dim])
         values = values.expand(*batch, *values.shape[values.dim() - self.event_dim :])
         return pick_component(values, draw_index(shares.expand(batch)), self.event_dim)
 
@@ -132,7 +141,7 @@ class HomogeneousMixture(Generic[P]):
                 return value
             (tensor,) = promote(value) if not isinstance(value, Tensor) else (value,)
             batch_dim = tensor.dim() - parameters[name].event_dim
-            batch = torch.broadcast_shapes(tensor.shape[:batch_dim], (count,))
+            batch = broadcast_shapes(tensor.shape[:batch_dim], (count,))
             return tensor.expand(*batch, *tensor.shape[batch_dim:])
 
         parameters = self.component.family.arg_constraints

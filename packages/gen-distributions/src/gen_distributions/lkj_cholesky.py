@@ -38,6 +38,10 @@ class LKJCholesky(TensorFamily):
     fixed_support: ClassVar[Constraint] = constraints.corr_cholesky
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {"concentration": constraints.positive}
 
+    def event_shape(self, dim: int, concentration: TensorLike = 1.0) -> tuple[int, ...]:
+        """Return `(dim, dim)`."""
+        return (int(dim), int(dim))
+
     def sample(self, dim: int, concentration: TensorLike = 1.0) -> Tensor:
         """Draw one factor for each concentration."""
         (concentration,) = promote(concentration)

@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
+from gen_core.shapes import broadcast_shapes, shape_of
 from gen_distributions.family import TensorFamily
 from gen_distributions.normal import HALF_LOG_TWO_PI
 from gen_distributions.scale_tril import log_det
@@ -41,10 +42,14 @@ class LowRankMultivariateNormal(TensorFamily):
         "cov_diag": constraints.independent(constraints.positive, 1),
     }
 
+    def event_shape(self, loc: VectorLike, cov_factor: MatrixLike, cov_diag: VectorLike) -> tuple[int, ...]:
+        """Return `(d,)`."""
+        return broadcast_shapes(shape_of(loc)[-1:], shape_of(cov_factor)[-2:-1], shape_of(cov_diag)[-1:])
+
     def sample(self, loc: VectorLike, cov_factor: MatrixLike, cov_diag: VectorLike) -> Tensor:
         """Draw one vector for each element of the batch."""
         loc, factor, diagonal = promote(loc, cov_factor, cov_diag)
-        shape = torch.broadcast_shapes(loc.shape, factor.shape[:-1], diagonal.shape)
+        shape = broadcast_shapes(loc.shape, factor.shape[:-1], diagonal.shape)
         wide = torch.randn((*shape[:-1], factor.shape[-1]), dtype=factor.dtype, device=factor.device)
         own = torch.randn(shape, dtype=factor.dtype, device=factor.device)
         return loc + (factor @ wide.unsqueeze(-1)).squeeze(-1) + diagonal.sqrt() * own

@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes, shape_of
 from gen_distributions.categorical import category_weights, weights_requirement
 from gen_distributions.enumeration import list_values
 from gen_distributions.family import TensorFamily
@@ -53,6 +54,12 @@ class Multinomial(TensorFamily):
     ) -> Constraint:
         """Return the vectors of counts with sum `total_count`."""
         return Counts(total_count)
+
+    def event_shape(
+        self, total_count: IntegerLike, probs: VectorLike | None = None, logits: VectorLike | None = None
+    ) -> tuple[int, ...]:
+        """Return `(k,)`."""
+        return shape_of(exactly_one(self.name, probs=probs, logits=logits))[-1:]
 
     def sample(
         self, total_count: IntegerLike, probs: VectorLike | None = None, logits: VectorLike | None = None
@@ -121,7 +128,7 @@ def _draw_in_turn(total_count: Tensor, weights: Tensor) -> Tensor:
 
     Unlike drawing outcomes one by one, this allows a different count in each element of a batch.
     """
-    shape = torch.broadcast_shapes(total_count.shape, weights.shape[:-1])
+    shape = broadcast_shapes(total_count.shape, weights.shape[:-1])
     left = total_count.to(weights.dtype).expand(shape)
     # Sums from the right: what is left of the probability before each category.
     tails = weights.flip(-1).cumsum(-1).flip(-1)

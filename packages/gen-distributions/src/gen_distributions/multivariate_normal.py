@@ -12,9 +12,10 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
+from gen_core.shapes import broadcast_shapes, shape_of
 from gen_distributions.family import TensorFamily
 from gen_distributions.normal import HALF_LOG_TWO_PI
-from gen_distributions.scale_tril import SCALE_CONSTRAINTS, log_det, lower_factor
+from gen_distributions.scale_tril import SCALE_CONSTRAINTS, log_det, lower_factor, scale_shape
 from gen_distributions.tensors import MatrixLike, VectorLike, promote, solve_lower
 
 
@@ -39,6 +40,18 @@ class MultivariateNormal(TensorFamily):
         **SCALE_CONSTRAINTS,
     }
 
+    def event_shape(
+        self,
+        loc: VectorLike,
+        covariance_matrix: MatrixLike | None = None,
+        precision_matrix: MatrixLike | None = None,
+        scale_tril: MatrixLike | None = None,
+    ) -> tuple[int, ...]:
+        """Return `(d,)`."""
+        return broadcast_shapes(
+            shape_of(loc)[-1:], scale_shape(covariance_matrix, precision_matrix, scale_tril)[-1:]
+        )
+
     def sample(
         self,
         loc: VectorLike,
@@ -49,7 +62,7 @@ class MultivariateNormal(TensorFamily):
         """Draw one vector for each element of the batch."""
         (loc,) = promote(loc)
         factor = lower_factor(self.name, covariance_matrix, precision_matrix, scale_tril, loc)
-        shape = torch.broadcast_shapes(loc.shape, factor.shape[:-1])
+        shape = broadcast_shapes(loc.shape, factor.shape[:-1])
         noise = torch.randn(shape, dtype=factor.dtype, device=factor.device)
         return loc + (factor @ noise.unsqueeze(-1)).squeeze(-1)
 

@@ -12,6 +12,7 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes
 from gen_distributions.categorical import draw_index, pick, weights_requirement
 from gen_distributions.family import TensorFamily
 from gen_distributions.tensors import VectorLike, nan_unless, on_support, promote
@@ -42,7 +43,7 @@ class PiecewiseUniform(TensorFamily):
         """Draw one value for each vector of bounds and weights."""
         bounds, probs = promote(bounds, probs)
         low, high = bounds[..., :-1].detach(), bounds[..., 1:].detach()
-        shape = torch.broadcast_shapes(low.shape, probs.shape)
+        shape = broadcast_shapes(low.shape, probs.shape)
         index = draw_index(probs.detach().expand(shape))
         low, high = pick(low, index), pick(high, index)
         return torch.lerp(low, high, torch.rand_like(low))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.scoring import given_value
 from gen_distributions.errors import ComponentError, ValueKindError
 from gen_distributions.signatures import Signed, argument_names, prefixed
 
@@ -71,6 +72,7 @@ class Product:
 
     components: tuple[Distribution[..., Any], ...]
 
+    can_stack: ClassVar[bool] = False
     event_dim: ClassVar[int] = 0
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
 
@@ -93,6 +95,10 @@ class Product:
     def is_enumerable(self) -> bool:
         """Whether all components are."""
         return all(component.is_enumerable for component in self.components)
+
+    def event_shape(self, *arguments: Arguments) -> tuple[int, ...]:
+        """A tuple has no shape; its parts are checked where they are converted."""
+        return ()
 
     def support(self, *arguments: Arguments) -> Constraint:
         """Return the product of the supports."""
@@ -119,7 +125,7 @@ class Product:
         if not isinstance(value, tuple | list) or len(value) != len(self.components):
             raise ValueKindError(self.name, value, f"a tuple of {len(self.components)} values")
         return tuple(
-            component.family.convert(part, *given)
+            given_value(component(*given), part)
             for (component, given), part in zip(self._pairs(arguments), value, strict=True)
         )
 

@@ -59,12 +59,17 @@ class Relabelled(Generic[P, L]):
     is_discrete: ClassVar[bool] = True
     is_enumerable: ClassVar[bool] = True
     has_rsample: ClassVar[bool] = False
+    can_stack: ClassVar[bool] = False
     event_dim: ClassVar[int] = 0
 
     @property
     def name(self) -> str:
         """The base's name."""
         return f"relabelled({self.base.name})"
+
+    def event_shape(self, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """A label has no shape."""
+        return ()
 
     @property
     def arg_constraints(self) -> Mapping[str, Constraint]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
+from gen_core.shapes import shape_of
 from gen_distributions.odds import exactly_one
 from gen_distributions.tensors import MatrixLike, cholesky, promote, solve_lower
 
@@ -43,6 +44,11 @@ def lower_factor(
     # The factor of the flipped precision, flipped back, is upper triangular: its inverse transposed is L.
     flipped = cholesky(matrix.flip((-2, -1))).flip((-2, -1)).mT
     return solve_lower(flipped, torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device))
+
+
+def scale_shape(*alternatives: MatrixLike | None) -> tuple[int, ...]:
+    """Return the shape of the one matrix that was given; `()` if none was."""
+    return next((shape_of(matrix) for matrix in alternatives if matrix is not None), ())
 
 
 def log_det(factor: Tensor) -> Tensor:

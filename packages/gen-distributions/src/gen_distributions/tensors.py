@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
+from gen_core.shapes import broadcast_shapes
+
 TensorLike: TypeAlias = Tensor | float
 """A scalar parameter, or a tensor of them."""
 VectorLike: TypeAlias = Tensor | Sequence[float]
@@ -64,16 +66,9 @@ def as_tensor(value: object, dtype: torch.dtype | None, device: torch.device | N
     return torch.as_tensor(cast(Any, value), dtype=dtype, device=device)
 
 
-def broadcast_shape(first: Tensor, *others: Tensor) -> torch.Size:
+def broadcast_shape(first: Tensor, *others: Tensor) -> tuple[int, ...]:
     """Return the shape that tensors broadcast to; fast where they agree."""
-    shape = first.shape
-    for other in others:
-        if other.shape != shape:
-            if not shape:
-                shape = other.shape
-            elif other.shape:
-                shape = torch.broadcast_shapes(shape, other.shape)
-    return shape
+    return broadcast_shapes(first.shape, *[other.shape for other in others])
 
 
 def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:

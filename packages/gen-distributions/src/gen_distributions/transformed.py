@@ -75,10 +75,23 @@ class Transformed(Generic[P]):
         return self.base.has_rsample
 
     @property
+    def can_stack(self) -> bool:
+        """As the base."""
+        return self.base.family.can_stack
+
+    @property
     def event_dim(self) -> int:
         """The base's, as far as the transform leaves it."""
         domain, codomain = self.transform.domain, self.transform.codomain
         return self.base.family.event_dim - domain.event_dim + codomain.event_dim
+
+    def event_shape(self, *args: P.args, **kwargs: P.kwargs) -> tuple[int, ...]:
+        """Return the shape of the transform of one event."""
+        if not self.event_dim:
+            return ()
+        base_shape = self.base.family.event_shape(*args, **kwargs)
+        # An affine transform whose numbers vary over a batch adds that in front.
+        return tuple(self.transform.forward_shape(base_shape))[-self.event_dim :]
 
     @property
     def arg_constraints(self) -> Mapping[str, Constraint]:

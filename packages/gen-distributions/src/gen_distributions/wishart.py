@@ -13,9 +13,10 @@ from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
+from gen_core.shapes import broadcast_shapes
 from gen_distributions.family import TensorFamily
 from gen_distributions.lkj_cholesky import log_multigamma
-from gen_distributions.scale_tril import SCALE_CONSTRAINTS, log_det, lower_factor
+from gen_distributions.scale_tril import SCALE_CONSTRAINTS, log_det, lower_factor, scale_shape
 from gen_distributions.tensors import (
     MatrixLike,
     TensorLike,
@@ -51,6 +52,16 @@ class Wishart(TensorFamily):
         **SCALE_CONSTRAINTS,
     }
 
+    def event_shape(
+        self,
+        df: TensorLike,
+        covariance_matrix: MatrixLike | None = None,
+        precision_matrix: MatrixLike | None = None,
+        scale_tril: MatrixLike | None = None,
+    ) -> tuple[int, ...]:
+        """Return `(d, d)`."""
+        return scale_shape(covariance_matrix, precision_matrix, scale_tril)[-2:]
+
     def sample(
         self,
         df: TensorLike,
@@ -62,7 +73,7 @@ class Wishart(TensorFamily):
         (df,) = promote(df)
         factor = lower_factor(self.name, covariance_matrix, precision_matrix, scale_tril, df)
         dim = factor.shape[-1]
-        batch = torch.broadcast_shapes(df.shape, factor.shape[:-2])
+        batch = broadcast_shapes(df.shape, factor.shape[:-2])
         below = torch.arange(dim, dtype=factor.dtype, device=factor.device)
         diagonal = (2 * standard_gamma(((df.unsqueeze(-1) - below) / 2).expand(*batch, dim))).sqrt()
         noise = torch.randn((*batch, dim, dim), dtype=factor.dtype, device=factor.device)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from gen_core import MissingChoiceError, rooms
 from gen_core.scoring import given_value
-from gen_dml.run import Run, total
+from gen_core.totals import total
+from gen_dml.run import Run
 from gen_dml.trace import DynamicTrace
 
 if TYPE_CHECKING:

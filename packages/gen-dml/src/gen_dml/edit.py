@@ -12,7 +12,8 @@ from gen_core.choicemap_build import graft
 from gen_core.diff import compare_retvals, is_comparing_plainly, is_same, version_of
 from gen_core.readable import values_are_readable
 from gen_core.scoring import given_value, sum_scores
-from gen_dml.run import Run, total
+from gen_core.totals import total
+from gen_dml.run import Run
 from gen_dml.trace import DynamicTrace
 
 if TYPE_CHECKING:

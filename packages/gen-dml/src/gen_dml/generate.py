@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 from gen_core import Generated, rooms
 from gen_core.choicemap import EMPTY
 from gen_core.scoring import given_value, sum_scores
-from gen_dml.run import Run, total
+from gen_core.totals import total
+from gen_dml.run import Run
 from gen_dml.trace import DynamicTrace
 
 if TYPE_CHECKING:

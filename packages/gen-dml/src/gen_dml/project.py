@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gen_core import ChoiceTrace, rooms
 from gen_core.scoring import sum_scores
-from gen_dml.run import total
+from gen_core.totals import total
 
 if TYPE_CHECKING:
     from torch import Tensor

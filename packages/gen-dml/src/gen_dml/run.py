@@ -6,9 +6,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-import torch
-
-from gen_core import ChoiceTrace, Distribution, DuplicateAddressError, InlineError, Trace, rooms
+from gen_core import (
+    ChoiceTrace,
+    Distribution,
+    DuplicateAddressError,
+    InlineError,
+    ParameterError,
+    Trace,
+    rooms,
+)
 from gen_core.address import Path, as_path
 from gen_core.draw import draw
 from gen_core.run import Running, run
@@ -58,6 +64,8 @@ class Run(ABC):
                 return self.visit_choice(call, path)
             return self.visit_callee(call, path)
         except BaseException as error:
+            if isinstance(error, ParameterError):  # torch may refuse a parameter before we could
+                error.locate(path, self.gen_fn.name)
             annotate_address(error, path)
             raise
 
@@ -137,13 +145,3 @@ class _Splicing:
 
     gen_fn: DynamicFunction[..., Any]
     outer: Running | None
-
-
-def total(terms: list[Tensor]) -> Tensor:
-    """Return the sum of scores, shape `()`, float64; zero for none."""
-    if not terms:
-        return torch.zeros((), dtype=torch.float64)
-    result = terms[0]
-    for term in terms[1:]:
-        result = result + term
-    return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from gen_core import rooms
-from gen_dml.run import Run, total
+from gen_core import rooms, total
+from gen_dml.run import Run
 from gen_dml.trace import DynamicTrace
 
 if TYPE_CHECKING:

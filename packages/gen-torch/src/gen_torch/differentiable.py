@@ -23,9 +23,11 @@ class Halves(NamedTuple):
     """The two graphs of a differentiable function."""
 
     forward: fx.GraphModule
-    """Takes the inputs; returns the outputs, then what the backward graph needs."""
+    """Takes the arguments' tensors and `captured`; returns the outputs, then what `backward` needs."""
     backward: fx.GraphModule
     """Takes what the forward graph kept, then a gradient for each output in `varying`."""
+    captured: list[Tensor]
+    """Tensors that the function found in closures, globals and modules."""
     num_outputs: int
     varying: tuple[int, ...]
     """The outputs that are differentiable."""
@@ -35,24 +37,28 @@ class Halves(NamedTuple):
 
 def halves(function: Callable[..., Any], tensors: Sequence[Tensor], staged: Staged, name: str) -> Halves:
     """Stage the forward and the backward half of a function that was staged before."""
-    captured = staged.captured
-    leaves = tuple(i for i, tensor in enumerate([*tensors, *captured]) if tensor.requires_grad)
-    examples = [staged.examples[i] for i in staged.varying]
+    given = [i for i, tensor in enumerate(tensors) if tensor.requires_grad]
+    found = [tensor for tensor in staged.captured if tensor.requires_grad]
 
     def joint(*inputs: Tensor) -> list[Tensor]:
-        given = inputs[: len(tensors)]
+        arguments, incoming = inputs[: len(tensors)], inputs[len(tensors) :]
         with torch.enable_grad():
-            outputs = take_apart(function(*given)).tensors
-            sources = [(*given, *captured)[i] for i in leaves]
-            varying = [outputs[i] for i in staged.varying]
+            outputs = take_apart(function(*arguments)).tensors
             gradients = torch.autograd.grad(
-                varying, sources, inputs[len(tensors) :], allow_unused=True, materialize_grads=True
+                [outputs[i] for i in staged.varying],
+                [*(arguments[i] for i in given), *found],
+                incoming,
+                allow_unused=True,
+                materialize_grads=True,
             )
         return [output.detach() for output in (*outputs, *gradients)]
 
-    graph = staged_graph(joint, [*tensors, *examples], name)
-    found = lift(graph)
-    return _split(graph, len(tensors), len(staged.examples), found, staged, leaves)
+    graph = staged_graph(joint, [*tensors, *(staged.examples[i] for i in staged.varying)], name)
+    captured = lift(graph)
+    places = {id(tensor): len(tensors) + i for i, tensor in enumerate(captured)}
+    leaves = (*given, *(places[id(tensor)] for tensor in found))
+    forward, backward = _split(graph, len(tensors), len(staged.varying), len(staged.examples))
+    return Halves(forward, backward, captured, len(staged.examples), staged.varying, leaves)
 
 
 def differentiable(parts: Halves, forward: Runner, backward: Runner) -> Runner:
@@ -87,31 +93,20 @@ def stand_ins(graph: fx.GraphModule) -> list[Tensor]:
 
 
 def _split(
-    graph: fx.GraphModule,
-    num_tensors: int,
-    num_outputs: int,
-    captured: list[Tensor],
-    staged: Staged,
-    leaves: tuple[int, ...],
-) -> Halves:
+    graph: fx.GraphModule, num_tensors: int, num_incoming: int, num_outputs: int
+) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """Return the operations that need no incoming gradient, and those that do."""
     placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
-    num_gradients = len(staged.varying)
-    incoming = placeholders[num_tensors : num_tensors + num_gradients]
-    order = {id(tensor): i for i, tensor in enumerate(captured)}
-    found = placeholders[num_tensors + num_gradients :]
-    # In the order in which the first staging captured them.
-    inputs = [*placeholders[:num_tensors], *(found[order[id(tensor)]] for tensor in staged.captured)]
+    incoming = placeholders[num_tensors : num_tensors + num_incoming]
+    inputs = placeholders[:num_tensors] + placeholders[num_tensors + num_incoming :]
     late = _depending_on(graph, incoming)
     (results,) = next(node for node in graph.graph.nodes if node.op == "output").args
     outputs, gradients = results[:num_outputs], results[num_outputs:]
     needed = [source for node in graph.graph.nodes if node in late for source in node.all_input_nodes]
     # Loop bodies are held by the module, and need no keeping.
-    kept = [
-        node for node in dict.fromkeys([*needed, *gradients]) if node not in late and node.op != "get_attr"
-    ]
+    kept = [node for node in dict.fromkeys([*needed, *gradients]) if node not in late and node.op != "get_attr"]
     forward = _extract(graph, inputs, [*outputs, *kept])
-    backward = _extract(graph, [*kept, *incoming], gradients)
-    return Halves(forward, backward, num_outputs, staged.varying, leaves)
+    return forward, _extract(graph, [*kept, *incoming], gradients)
 
 
 def _depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:

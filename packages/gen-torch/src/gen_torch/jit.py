@@ -65,8 +65,8 @@ class Jitted(Generic[P, R]):
         if program is None:
             program = self._compile(structure, tensors)
             self._programs.setdefault(key, []).insert(0, program)
-        outputs = program.run(*tensors, *program.staged.captured)
-        result: R = put_together(outputs, program.staged.structure)
+        outputs = program.run(*tensors, *program.captured)
+        result: R = put_together(outputs, program.structure)
         return result
 
     def staged(self, *args: P.args, **kwargs: P.kwargs) -> Staged:
@@ -82,14 +82,14 @@ class Jitted(Generic[P, R]):
 
     def _compile(self, structure: Structure, tensors: list[Tensor]) -> _Program:
         staged = self._stage(structure, tensors)
-        inputs = [*tensors, *staged.captured]
+        guards = guards_of(self.function)
         if not (staged.varying and torch.is_grad_enabled()):
-            run = compiled(staged.graph, inputs, self.backend)
-            return _Program(staged, run, guards_of(self.function))
+            run = compiled(staged.graph, [*tensors, *staged.captured], self.backend)
+            return _Program(run, staged.captured, staged.structure, guards)
         parts = halves(self._flat(structure), tensors, staged, self._name)
-        forward = compiled(parts.forward, inputs, self.backend)
+        forward = compiled(parts.forward, [*tensors, *parts.captured], self.backend)
         backward = compiled(parts.backward, stand_ins(parts.backward), self.backend)
-        return _Program(staged, differentiable(parts, forward, backward), guards_of(self.function))
+        return _Program(differentiable(parts, forward, backward), parts.captured, staged.structure, guards)
 
     def _stage(self, structure: Structure, tensors: list[Tensor]) -> Staged:
         return stage(self._flat(structure), tensors, self._name)
@@ -107,8 +107,9 @@ class Jitted(Generic[P, R]):
 
 
 class _Program(NamedTuple):
-    staged: Staged
     run: Callable[..., list[Tensor]]
+    captured: list[Tensor]
+    structure: Structure
     guards: list[Guard]
 
 

@@ -156,7 +156,9 @@ def _staged_while(condition: Any, body: Any, init: Any) -> Any:
     _check_carry(advance, carry, advance.structure, structure)
     test_graph, advance_graph = _sharing(test, advance, len(carry))
     captured = (*test.captured, *advance.captured)
-    outputs = while_loop_op(lambda *inputs: test_graph(*inputs)[0], advance_graph, cast(Any, tuple(carry)), captured)
+    outputs = while_loop_op(
+        lambda *inputs: test_graph(*inputs)[0], advance_graph, cast(Any, tuple(carry)), captured
+    )
     return put_together(outputs, structure)
 
 

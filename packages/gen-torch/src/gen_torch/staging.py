@@ -20,7 +20,6 @@ from torch._subclasses.fake_tensor import (
     FakeTensor,
 )
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from gen_core.structure import Structure, take_apart
 from gen_core.where import where_of
@@ -72,7 +71,12 @@ def staged_graph(
         with _staging():
             trace = make_fx(function, _DECOMPOSITIONS, tracing_mode="fake", _allow_non_fake_inputs=True)
             return trace(*tensors)
-    except _DATA_DEPENDENT as error:
+    except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        raise StagingError(where_of(error) or name, _reason(error)) from error
+    except RuntimeError as error:
+        # By name: importing its class takes longer than everything else here.
+        if type(error).__name__ != "GuardOnDataDependentSymNode":
+            raise
         raise StagingError(where_of(error) or name, _reason(error)) from error
 
 
@@ -166,12 +170,6 @@ def _normal(mean: float, std: float, size: list[int], **options: Any) -> Tensor:
     options.pop("pin_memory", None)
     return torch.randn(size, **options) * std + mean
 
-
-_DATA_DEPENDENT = (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    GuardOnDataDependentSymNode,
-)
 
 _DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {torch.ops.aten.normal.float_float: _normal}
 

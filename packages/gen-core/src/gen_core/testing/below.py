@@ -1,12 +1,13 @@
 """The smallest callers: generative functions that visit one other at one address.
 
 `Below` is also the least that an author of a generative function can write: everything but `do_generate`,
-`do_project`, `choices` and `find` is derived. `Through` implements every room instead, by entering the same
-room of its callee.
+`do_project`, `choices` and `find` is derived, and one line makes its traces pytrees. `Through` implements
+every room instead, by entering the same room of its callee while a handler of its own is installed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
 from gen_core import rooms
@@ -14,18 +15,23 @@ from gen_core.call import Call
 from gen_core.choicemap import ChoiceMap
 from gen_core.choicemap_build import choicemap
 from gen_core.interface import GenerativeFunction
+from gen_core.pytree import register_trace
 from gen_core.results import ArgGradients, ChoiceGradients, Generated, Updated
+from gen_core.run import current_handler, run
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.distributions.constraints import Constraint
 
     from gen_core.address import Path
     from gen_core.diff import ArgDiffs
+    from gen_core.run import Running
     from gen_core.selection import Selection
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 ADDRESS = "below"
 """Where the callee is visited."""
@@ -85,39 +91,48 @@ class BelowTrace(Trace[R]):
 
 @final
 class Through(Below[P, R]):
-    """As `Below`, but each room enters the same room of the callee."""
+    """As `Below`, but each room enters the same room of the callee, which must keep the caller's handler."""
 
     def do_simulate(self, call: Call[Any], /) -> BelowTrace[R]:
         """Simulate the callee."""
-        return BelowTrace(call, rooms.simulate(self.inner(call)))
+        return BelowTrace(call, _visit(call, rooms.simulate, self.inner(call)))
+
+    def do_generate(self, call: Call[Any], constraints: ChoiceMap, /) -> Generated[R]:
+        """Generate the callee."""
+        trace, weight = _visit(call, rooms.generate, self.inner(call), constraints.child(ADDRESS))
+        return Generated(BelowTrace(call, trace), weight)
 
     def do_assess(self, call: Call[Any], choices: ChoiceMap, /) -> BelowTrace[R]:
         """Assess the callee."""
-        return BelowTrace(call, rooms.assess(self.inner(call), choices.child(ADDRESS)))
+        return BelowTrace(call, _visit(call, rooms.assess, self.inner(call), choices.child(ADDRESS)))
 
     def do_sample(self, call: Call[Any], /) -> R:
         """Sample the callee."""
-        return rooms.sample(self.inner(call))
+        value: R = _visit(call, rooms.sample, self.inner(call))
+        return value
 
     def do_update(
         self, trace: Trace[Any], call: Call[Any], argdiffs: ArgDiffs, constraints: ChoiceMap, /
     ) -> Updated[R]:
         """Update the callee, passing hints on."""
-        inner = self.inner(call)
-        return _around(call, rooms.update(callee_of(trace), inner, argdiffs, constraints.child(ADDRESS)))
+        below = constraints.child(ADDRESS)
+        return _around(call, _visit(call, rooms.update, callee_of(trace), self.inner(call), argdiffs, below))
 
     def do_regenerate(
         self, trace: Trace[Any], call: Call[Any], argdiffs: ArgDiffs, selection: Selection, /
     ) -> Updated[R]:
         """Regenerate the callee, passing hints on."""
-        inner = self.inner(call)
-        return _around(call, rooms.regenerate(callee_of(trace), inner, argdiffs, selection.child(ADDRESS)))
+        below = selection.child(ADDRESS)
+        return _around(
+            call, _visit(call, rooms.regenerate, callee_of(trace), self.inner(call), argdiffs, below)
+        )
 
     def do_choice_gradients(
         self, trace: Trace[Any], selection: Selection, retgrad: object, /
     ) -> ChoiceGradients:
         """Differentiate the callee."""
-        args, values, gradients = rooms.choice_gradients(callee_of(trace), selection.child(ADDRESS), retgrad)
+        below = selection.child(ADDRESS)
+        args, values, gradients = rooms.choice_gradients(callee_of(trace), below, retgrad)
         return ChoiceGradients(args, choicemap({ADDRESS: values}), choicemap({ADDRESS: gradients}))
 
     def do_accumulate_param_gradients(
@@ -125,6 +140,40 @@ class Through(Below[P, R]):
     ) -> ArgGradients:
         """Accumulate in the callee."""
         return rooms.accumulate_param_gradients(callee_of(trace), retgrad, scale_factor)
+
+
+def _visit(call: Call[Any], room: Callable[..., T], *args: Any) -> T:
+    """Enter a room of the callee as the running body of `call` does."""
+    handler = _Caller(call)
+
+    def body() -> T:
+        result = room(*args)
+        current: object = current_handler()
+        if current is not handler:
+            raise RuntimeError(f"{call.gen_fn.name} called a function that left another handler behind.")
+        return result
+
+    return run(handler, body, (), {})
+
+
+@final
+class _Caller:
+    """The handler of a body that visits no more than its callee."""
+
+    outer: Running | None = None
+
+    def __init__(self, call: Call[Any]) -> None:
+        self.call = call
+        self.gen_fn = call.gen_fn
+
+    def visit(self, call: Call[Any], address: object, /) -> Any:
+        raise RuntimeError(f"{call!r} @ {address!r} ran while {self.gen_fn.name} was running.")
+
+    def param(self, name: str, init: object, constraint: Constraint | None, /) -> Tensor:
+        raise RuntimeError(f"param({name!r}, ...) ran while {self.gen_fn.name} was running.")
+
+
+register_trace(BelowTrace, lambda trace: (trace.call, trace.callee), BelowTrace)
 
 
 def callee_of(trace: Trace[Any]) -> Trace[Any]:

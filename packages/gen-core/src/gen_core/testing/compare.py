@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gen_core.call import Call
 from gen_core.testing.structure import children, tensors
 
 
@@ -59,6 +60,8 @@ def same(left: Any, right: Any, eps: float = 0.0) -> bool:
             or abs(left - right) <= 1000 * eps * (1 + abs(left))
             or (left != left and right != right)
         )
+    if isinstance(left, Call):
+        left, right = (left.gen_fn, left.args, left.kwargs), (right.gen_fn, right.args, right.kwargs)
     parts, others = children(left), children(right)
     if parts is None or others is None:
         return bool(left == right)

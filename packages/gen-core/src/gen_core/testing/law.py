@@ -30,6 +30,7 @@ class Law(Enum):
     ROUND_TRIPS = 12, "what is flattened or saved comes back"
     ERRORS = 13, "unvisited, missing and unknown addresses raise, and no handler is left behind"
     BELOW = 14, "every law holds one level below a caller"
+    BATCHES = 15, "a batch of n runs has the law of n runs, and equal scores one by one"
 
     @property
     def number(self) -> int:

@@ -15,6 +15,7 @@ from gen_core.judge import unvisited
 from gen_core.testing import (
     assessing,
     balancing,
+    batching,
     differentiating,
     editing,
     failing,
@@ -114,6 +115,7 @@ def _check_finite(subject: Subject, laws: set[Law]) -> None:
 _OF_CALLS = [
     (Law.ASSESS, assessing.check_propose),
     (Law.GRADIENTS, differentiating.check_gradients),
+    (Law.BATCHES, batching.check_batch),
 ]
 
 _OF_FINITE_CALLS = [
@@ -124,6 +126,7 @@ _OF_FINITE_CALLS = [
 
 _OF_FINITE_MOVES = [
     (Law.PROPOSAL, proposing.check_update),
+    (Law.PROPOSAL, proposing.check_regenerate),
     (Law.BALANCE, balancing.check_regenerate),
 ]
 
@@ -137,6 +140,8 @@ _OF_TRACES = [
     (Law.GRADIENTS, differentiating.check_discrete),
     (Law.GRADIENTS, differentiating.check_edits_are_constants),
     (Law.ROUND_TRIPS, roundtrips.check_vector),
+    (Law.ROUND_TRIPS, roundtrips.check_pytree),
+    (Law.ROUND_TRIPS, roundtrips.check_saving),
     (Law.ERRORS, failing.check_unvisited),
     (Law.ERRORS, failing.check_missing),
     (Law.ERRORS, failing.check_exceptions),

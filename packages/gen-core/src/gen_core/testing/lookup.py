@@ -27,6 +27,8 @@ def check_lookup(subject: Subject, trace: Trace[Any]) -> None:
             )
         for length in range(len(path)):
             _check_callee(trace, path[:length])
+    if trace.find(()) is not trace:
+        raise LAW.broken(Operation("find(())", trace.choices), "it is not the trace itself")
     if NOWHERE in trace:
         raise LAW.broken(Operation(f"{NOWHERE!r} in trace", trace.choices), "it is True")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gen_core.errors import MissingChoiceError, UnvisitedConstraintsError
 from gen_core.judge import unvisited
-from gen_core.testing.attempts import clash, constraints, exactly
+from gen_core.testing.attempts import clash, constraints, exactly, selections
 from gen_core.testing.enumeration import enumerate_runs
 from gen_core.testing.finite import Flow, Simulated, state_of
 from gen_core.testing.law import Law
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NUM_STARTS = 3
 NUM_CONSTRAINTS = 4
+NUM_SELECTIONS = 4
 
 
 def check_simulate(subject: Subject, call: Call[Any]) -> None:
@@ -91,6 +92,22 @@ def check_update(subject: Subject, call: Call[Any], target: Call[Any]) -> None:
             for edit, log_prob in edits:
                 flow.add(edit.trace.choices, log_prob + float(edit.weight))
             flow.require(law, ends, choices.override(given), operation)
+
+
+def check_regenerate(subject: Subject, call: Call[Any], target: Call[Any]) -> None:
+    """Check that regenerate draws what is selected or new from the proposal."""
+    if subject.untraced:
+        return  # what a callee keeps of its untraced randomness depends on where it starts
+    ends = Simulated.of(target)
+    for old in subject.sample(Simulated.of(call).traces, NUM_STARTS):
+        for selection in subject.sample(selections(old.choices.paths(), subject.random), NUM_SELECTIONS):
+            kept = exactly([path for path in old.choices.paths() if path not in selection])
+            operation = Operation("regenerate", old.choices, (selection, target))
+            flow = Flow(subject.eps)
+            with Law.PROPOSAL.checked_on(operation):
+                for edit, log_prob in enumerate_runs(partial(old.regenerate, selection, target)):
+                    flow.add(edit.trace.choices, log_prob + float(edit.trace.project(kept)))
+            flow.require(Law.PROPOSAL, ends, old.choices.filter(kept), operation)
 
 
 def _constraints(subject: Subject, simulated: Simulated) -> list[ChoiceMap]:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from gen_core.selection_build import where
 from gen_core.testing.compare import same
+from gen_core.testing.law import Law
+from gen_core.testing.operation import Operation
 from gen_core.testing.structure import mapped
 
 if TYPE_CHECKING:
@@ -22,11 +24,11 @@ class Snapshot:
         """Copy what `trace` shows now."""
         self._shown = copied(_shown(trace))
 
-    def difference(self, trace: Trace[Any]) -> str | None:
-        """Return what `trace` shows otherwise than before, None for nothing."""
+    def difference(self, trace: Trace[Any], eps: float = 0.0) -> str | None:
+        """Return what `trace` shows otherwise than before, up to 1000 `eps`, None for nothing."""
         now = _shown(trace)
         for name, before in self._shown.items():
-            if not same(before, now[name]):
+            if not same(before, now[name], eps):
                 return f"its {name} changed from {before!r} to {now[name]!r}"
         return None
 
@@ -38,10 +40,12 @@ def copied(value: Any) -> Any:
 
 def _shown(trace: Trace[Any]) -> dict[str, Any]:
     choices = dict(trace.choices.leaves())
+    with Law.LOOKUP.checked_on(Operation("trace[address]", trace.choices)):
+        values = {path: trace[path] for path in choices}
     everything = where(lambda path: True)
     return {
         "choices": choices,
-        "values": {path: trace[path] for path in choices},
+        "values": values,
         "score": trace.score,
         "project": trace.project(everything),
         "retval": trace.retval,

@@ -44,9 +44,18 @@ class SkewNormal:
         return False
 
     @property
+    def can_stack(self) -> bool:
+        """The density broadcasts."""
+        return True
+
+    @property
     def event_dim(self) -> int:
         """Each number is an event."""
         return 0
+
+    def event_shape(self, loc: Number, scale: Number, shape: Number) -> tuple[int, ...]:
+        """Each number is an event."""
+        return ()
 
     @property
     def arg_constraints(self) -> Mapping[str, Constraint]:

@@ -1,0 +1,26 @@
+"""Totals: scores and weights are summed in float64, where the device has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """Return the sum of scores or weights, shape `()`, float64 where the device has it; 0 for none.
+
+    Each term is converted before it is added: under `vmap`, a float64 term that is not batched plus a
+    float32 term that is would be float32.
+    """
+    result = None
+    for term in terms:
+        wide = term.to(total_dtype(term))
+        result = wide if result is None else result + wide
+    return torch.zeros((), dtype=torch.float64) if result is None else result
+
+
+def total_dtype(score: Tensor) -> torch.dtype:
+    """Return the dtype in which scores on this device are totalled."""
+    return score.dtype if score.device.type == "mps" else torch.float64
