@@ -20,6 +20,11 @@ YS = torch.tensor([0.3, -0.2, 0.5, 0.1, 0.9])
 BACKENDS: list[Backend] = ["graph", "inductor"]
 
 
+same_numbers = pytest.mark.skipif(
+    torch.__version__ < "2.13", reason="older compilers reorder draws, and older loops draw once more"
+)
+
+
 @gen
 def noise() -> Tensor:
     return gamma(2.0, 2.0) @ "value"
@@ -57,6 +62,7 @@ def seeded(function: Callable[[], Any]) -> Any:
     return function()
 
 
+@same_numbers
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_with_the_same_seed_every_operation_returns_what_it_returns_eagerly(backend: Backend) -> None:
     trace, _ = line.generate({"y": YS}, XS)

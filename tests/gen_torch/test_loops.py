@@ -16,6 +16,11 @@ from gen_torch import LoopError, cond, fori_loop, jit, scan, while_loop
 DATA = torch.linspace(-1.0, 1.0, 7)
 
 
+same_numbers = pytest.mark.skipif(
+    torch.__version__ < "2.13", reason="older compilers reorder draws, and older loops draw once more"
+)
+
+
 @gen
 def model() -> Tensor:
     loc = normal(0.0, 1.0) @ "loc"
@@ -36,6 +41,7 @@ def test_scan_is_a_loop() -> None:
     assert partial.tolist() == [0.0, 0.0, 2.0, 6.0]
 
 
+@same_numbers
 @pytest.mark.parametrize("backend", ["graph", "inductor"])
 def test_a_staged_chain_draws_what_the_loop_draws(backend: Any) -> None:
     trace, _ = model.generate({"y": DATA})

@@ -48,7 +48,7 @@ def check_parameters(
     if not values_are_readable():
         return
     for requirement in distribution.family.requirements(*args, **kwargs):
-        if not bool(requirement.holds.all()):
+        if not requirement.is_met:
             given = distribution.signature.bind(*args, **kwargs).arguments[requirement.parameter]
             raise ParameterError(distribution.name, requirement.parameter, requirement.must, given)
 

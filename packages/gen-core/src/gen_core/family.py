@@ -25,8 +25,14 @@ class Requirement(NamedTuple):
     """The parameter's name in the signature of `sample`."""
     must: str
     """What it must be, as it reads after "must be": `positive`, `greater than low`."""
-    holds: Tensor
-    """Boolean, of any shape that broadcasts with the parameters' batch shape."""
+    holds: Tensor | bool
+    """Boolean: of parameters that are Python numbers, or of any shape that broadcasts with the batch shape."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it holds everywhere."""
+        holds = self.holds
+        return holds if isinstance(holds, bool) else bool(holds.all())
 
 
 class Family(Protocol[P, T]):

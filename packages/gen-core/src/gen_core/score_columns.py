@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gen_core.readable import stack_rows
+
 if TYPE_CHECKING:
     from gen_core.choice import ChoiceTrace
 
@@ -46,7 +48,7 @@ def _kind(choice: ChoiceTrace[Any]) -> object:
 def _column(choices: list[ChoiceTrace[Any]]) -> Any:
     first = choices[0]._score
     if type(first) is not tuple:
-        return torch.stack([choice.score for choice in choices], -1) if isinstance(first, Tensor) else first
+        return _stacked(choices) if isinstance(first, Tensor) else first
     column = first[0]
     if not isinstance(column, Tensor):
         return column
@@ -54,4 +56,10 @@ def _column(choices: list[ChoiceTrace[Any]]) -> Any:
         type(choice._score) is tuple and choice._score[0] is column and choice._score[1] == row
         for row, choice in enumerate(choices)
     )
-    return column if whole else torch.stack([choice.score for choice in choices], -1)
+    return column if whole else _stacked(choices)
+
+
+def _stacked(choices: list[ChoiceTrace[Any]]) -> Tensor:
+    scores = [choice.score for choice in choices]
+    # Batches of traces have dimensions before the choices.
+    return torch.stack(scores, -1) if scores[0].dim() else stack_rows(scores)

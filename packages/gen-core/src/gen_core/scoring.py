@@ -17,7 +17,7 @@ from gen_core.address import Path
 from gen_core.arguments import NO_KWARGS
 from gen_core.choice import ChoiceTrace
 from gen_core.errors import ChangedInPlaceError, ParameterError
-from gen_core.readable import elements_of_batches, values_are_readable
+from gen_core.readable import elements_of_batches, stack_rows, values_are_readable
 from gen_core.shapes import check_shape
 from gen_core.totals import total_dtype
 
@@ -152,7 +152,7 @@ class _Group:
     def _score_stack(self, rows: Sequence[int]) -> Tensor:
         family = self.distribution.family
         choices = [self.choices[row] for row in rows]
-        values = torch.stack([choice._retval for choice in choices])
+        values = stack_rows([choice._retval for choice in choices])
         batch_dim = values.dim() - 1 - family.event_dim
         columns = zip(*[choice._call.args for choice in choices], strict=True)
         args = tuple(
@@ -175,11 +175,11 @@ class _Group:
         if not values_are_readable():
             return
         for requirement in self.distribution.family.requirements(*args, **kwargs):
-            if not bool(requirement.holds.all()):
+            if not requirement.is_met:
                 self._refuse(requirement, rows)
 
     def _refuse(self, requirement: Requirement, rows: Sequence[int]) -> None:
-        fails = ~requirement.holds
+        fails = ~torch.as_tensor(requirement.holds)
         row = rows[0]
         if len(rows) > 1 and fails.dim() and len(fails) == len(rows):
             row = rows[
@@ -246,7 +246,7 @@ def _column(arguments: Sequence[Any], values: Tensor, batch_dim: int, event_dim:
     if isinstance(first, Tensor):
         if all(argument is first for argument in arguments):
             return first
-        column = torch.stack(list(arguments))
+        column = stack_rows(arguments)
         missing = batch_dim - (column.dim() - 1 - event_dim)
         return column if missing <= 0 else column.reshape(len(column), *[1] * missing, *column.shape[1:])
     dtype = None

@@ -203,11 +203,10 @@ class _Taking:
 
 
 def _put(tensors: Sequence[Any], structure: Structure) -> Any:
-    kind = type(structure)
-    if kind is int:
-        return tensors[structure]  # type: ignore[index]
-    if kind is Opaque:
-        return structure.value  # type: ignore[union-attr]
+    if isinstance(structure, int):
+        return tensors[structure]
+    if isinstance(structure, Opaque):
+        return structure.value
     return assemble(structure, [_put(tensors, part) for part in structure.parts])
 
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
-from torch.nn.functional import logsigmoid
 
 from gen_core import Distribution
 from gen_distributions.enumeration import list_values
 from gen_distributions.family import TensorFamily
-from gen_distributions.odds import exactly_one, success_probs
+from gen_distributions.odds import exactly_one, log_sigmoid, success_probs
 from gen_distributions.tensors import TensorLike, nan_unless, promote
 
 
@@ -52,7 +51,7 @@ class Bernoulli(TensorFamily):
         """Return log p for each element that is true, log(1 - p) for the others."""
         (given,) = promote(exactly_one(self.name, probs=probs, logits=logits))
         if logits is not None:
-            return logsigmoid(torch.where(value, given, -given))
+            return log_sigmoid(torch.where(value, given, -given))
         return nan_unless((given >= 0) & (given <= 1), torch.where(value, given, 1 - given).log())
 
     def enumerate_support(

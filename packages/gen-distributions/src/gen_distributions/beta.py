@@ -44,6 +44,8 @@ class Beta(TensorFamily):
 
     def sample(self, concentration1: TensorLike, concentration0: TensorLike) -> Tensor:
         """Draw one value of the shape that the parameters broadcast to."""
+        if type(concentration1) is type(concentration0) is float:
+            return _draw(torch.tensor((concentration1, concentration0)))
         return draw_beta(*promote(concentration1, concentration0))
 
     def log_prob(self, value: Tensor, /, concentration1: TensorLike, concentration0: TensorLike) -> Tensor:
@@ -53,8 +55,12 @@ class Beta(TensorFamily):
 
 def draw_beta(concentration1: Tensor, concentration0: Tensor) -> Tensor:
     """Draw from beta(concentration1, concentration0), differentiably."""
-    first, second = broadcast(concentration1, concentration0)
-    draw = torch.sigmoid(log_standard_gamma(first) - log_standard_gamma(second))
+    return _draw(torch.stack(broadcast(concentration1, concentration0)))
+
+
+def _draw(concentrations: Tensor) -> Tensor:
+    first, second = log_standard_gamma(concentrations).unbind()
+    draw = torch.sigmoid(first - second)
     limits = torch.finfo(draw.dtype)
     return draw.clamp(limits.tiny, 1 - limits.eps / 2)
 

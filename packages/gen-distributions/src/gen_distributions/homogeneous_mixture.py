@@ -129,7 +129,7 @@ class HomogeneousMixture(Generic[P]):
         (shares,) = promote(weights)
         yield weights_requirement("weights", shares)
         for parameter, must, holds in self.component.family.requirements(*args, **kwargs):
-            yield Requirement(parameter, must, holds.all(-1) if holds.dim() else holds)
+            yield Requirement(parameter, must, holds.all(-1) if isinstance(holds, Tensor) and holds.dim() else holds)
 
     def _spread(
         self, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -44,6 +44,8 @@ class Normal(TensorFamily):
             (loc,) = promote(loc)
             return torch.add(loc, torch.randn_like(loc), alpha=scale)
         loc, scale = promote(loc, scale)
+        if loc.shape == scale.shape and loc.dtype is scale.dtype:
+            return torch.addcmul(loc, torch.randn_like(loc), scale)
         return loc + scale * standard_normal(loc, scale)
 
     def log_prob(self, value: Tensor, /, loc: TensorLike, scale: TensorLike) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from gen_distributions.errors import OneParameterizationError
 from gen_distributions.tensors import TensorLike, nan_unless, promote, weighted_log
@@ -32,6 +32,12 @@ def success_probs(distribution: str, probs: TensorLike | None, logits: TensorLik
     return (given if logits is None else given.sigmoid()).detach()
 
 
+def log_sigmoid(logits: Tensor) -> Tensor:
+    """Return log p; torch's own function wakes a thread for a handful of elements."""
+    # From 37 on, log(1 + exp(x)) is x in float64; torch's threshold of 20 is for float32.
+    return -softplus(-logits, threshold=40.0)
+
+
 def log_odds_mass(
     distribution: str,
     successes: Tensor,
@@ -45,6 +51,6 @@ def log_odds_mass(
     """
     given, _ = promote(exactly_one(distribution, probs=probs, logits=logits), successes)
     if logits is not None:
-        return successes * logsigmoid(given) + failures * logsigmoid(-given)
+        return successes * log_sigmoid(given) + failures * log_sigmoid(-given)
     mass = weighted_log(successes, given) + failures * torch.log1p(-torch.where(failures == 0, 0.0, given))
     return nan_unless((given >= 0) & (given <= 1), mass)

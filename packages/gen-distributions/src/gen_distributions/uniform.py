@@ -41,8 +41,11 @@ class Uniform(TensorFamily):
     def sample(self, low: TensorLike, high: TensorLike) -> Tensor:
         """Draw one value of the shape that the parameters broadcast to."""
         if isinstance(low, float | int) and isinstance(high, float | int):
+            share = torch.rand(())
+            if low == 0:
+                return share.mul_(high)
             # Rounding must not carry a value past the upper end, where its density is 0.
-            return torch.rand(()).mul_(high - low).add_(low).clamp_(max=high)
+            return share.mul_(high - low).add_(low).clamp_(max=high)
         low, high = promote(low, high)
         return torch.lerp(low, high, standard_uniform(low, high))
 
@@ -54,9 +57,10 @@ class Uniform(TensorFamily):
 
     def requirements(self, low: TensorLike, high: TensorLike) -> Iterable[Requirement]:
         """Return that `high` is greater than `low`."""
-        low, high = promote(low, high)
+        if not (type(low) is type(high) is float):
+            low, high = promote(low, high)
         return [
-            Requirement("low", "a number", constraints.real.check(low)),
+            Requirement("low", "a number", low == low),
             Requirement("high", "greater than `low`", low < high),
         ]
 

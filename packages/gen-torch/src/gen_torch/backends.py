@@ -24,23 +24,40 @@ def compiled(
     """Return a function that runs a staged graph on tensors like `tensors`, without gradients."""
     if backend == "graph" or (backend == "auto" and not _has_compiler(_device_type(tensors))):
         return _without_gradients(graph)
-    return _inductor(graph, tensors)
+    try:
+        return _inductor(graph, tensors)
+    except Exception as error:
+        # Whatever the compiler raises, the staged graph still runs.
+        if backend == "inductor":
+            raise
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else 'no reason'}"
+        warnings.warn(
+            f"Inductor could not compile a program, so it runs without a compiler ({reason}).",
+            GenWarning,
+            stacklevel=4,
+        )
+        return _without_gradients(graph)
 
 
 def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
 
+    from torch._inductor.exc import InductorError
+
     add_missing_rules()
     on_cuda = _device_type(tensors) == "cuda"
-    options = {
-        # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
-        "fallback_random": True,
-        "cpp_wrapper": not on_cuda,
-        "triton.cudagraphs": on_cuda,
-    }
-    with torch.no_grad(), config.patch(options):
-        inner = compile_fx(copy.deepcopy(graph), _distinct(tensors))
+    # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
+    options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": on_cuda}
+    examples = _distinct(tensors)
+    with torch.no_grad():
+        try:
+            with config.patch({**options, "cpp_wrapper": not on_cuda}):
+                inner = compile_fx(copy.deepcopy(graph), examples)
+        except InductorError:
+            # In some versions of torch the C++ wrapper lacks what some loops need; the Python wrapper has it.
+            with config.patch(options):
+                inner = compile_fx(copy.deepcopy(graph), examples)
     return _without_gradients(cast("Callable[..., Any]", inner))
 
 

@@ -28,13 +28,14 @@ def jit(function: Callable[P, R], *, backend: Backend = "auto") -> Jitted[P, R]:
     A program is used again for arguments of the same structure, shapes, strides, dtypes and devices, in
     the same modes, while the closures, globals and attributes that the function reads are the same.
     Tensors found there are inputs: a parameter that an optimizer has updated is seen. With the same seed
-    it draws the numbers that the function draws without `jit`. What it returns is differentiable where the
-    function is, in arguments and in captured tensors; gradients may also be taken within it.
+    it draws the numbers that the function draws without `jit` (from torch 2.13; before, compilers may draw
+    in another order). What it returns is differentiable where the function is, in arguments and in
+    captured tensors; gradients may also be taken within it.
 
     Args:
         function: What to compile. Control flow may not depend on the values of tensors.
         backend: `"inductor"` compiles through C++ or Triton; `"graph"` runs the staged graph without a
-            compiler; `"auto"` takes the first that works here.
+            compiler; `"auto"` takes the first that works here, and warns where it is the second.
 
     Raises:
         StagingError: At a call, where control flow depends on a tensor's value; names model and line.
