@@ -222,7 +222,7 @@ def test_a_model_that_branches_on_a_random_value_says_where() -> None:
 
     @gen
     def counting() -> None:
-        for i in range(poisson(3.0) @ "n"):  # type: ignore[call-overload]
+        for i in range(poisson(3.0) @ "n"):
             normal(0.0, 1.0) @ ("x", i)
 
     with pytest.raises(
@@ -367,9 +367,8 @@ def test_selections_project_in_a_batch() -> None:
 
 
 def test_a_batch_of_traces_that_share_everything_keeps_its_size() -> None:
-    traces = batch(
-        lambda: line.generate({**OBSERVED, "slope": 0.0, "steep": False, "noise": {"value": 1.0}}, XS), size=3
-    )().trace
+    given: dict[str, Any] = {"y": YS, "slope": 0.0, "steep": False, "noise": {"value": 1.0}}
+    traces = batch(lambda: line.generate(given, XS), size=3)().trace
 
     assert all(traces.is_shared)
     assert batch(lambda trace: trace.project(ALL))(traces).shape == (3,)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from inspect import Signature
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from gen_core import ALL, ChangedInPlaceError, inline
+from gen_core import (
+    ALL,
+    Call,
+    ChangedInPlaceError,
+    ChoiceMap,
+    Generated,
+    GenerativeFunction,
+    ParameterError,
+    Selection,
+    Trace,
+    inline,
+    rooms,
+)
 from gen_core.run import current_handler
 from gen_distributions import normal
 from gen_dml import gen
@@ -65,6 +79,57 @@ def test_an_exception_says_where_and_leaves_nothing_behind(operation: str) -> No
     assert note.endswith("at address ('a', 'b', 2).")
     assert current_handler() is None
     assert top.simulate(False).retval is not None
+
+
+@gen
+def refuses(scale: float) -> Tensor:
+    return normal(0.0, scale) @ ("x", 1)
+
+
+@gen
+def calls_what_refuses(scale: float) -> Tensor:
+    return refuses(scale) @ "sub"
+
+
+@gen
+def splices_what_refuses(scale: float) -> Tensor:
+    return refuses(scale) @ inline
+
+
+@pytest.mark.parametrize("model", [refuses, calls_what_refuses, splices_what_refuses])
+def test_a_parameter_that_torch_refuses_is_reported_with_address_and_model(model: Any) -> None:
+    message = r"^Expected `scale` of normal to be positive, but got -1.0, at address \('x', 1\) in refuses\."
+    trace = model.simulate(1.0)
+
+    with pytest.raises(ParameterError, match=message) as caught:
+        model.simulate(-1.0)
+    with pytest.raises(ParameterError, match=message):
+        trace.regenerate(ALL, model(-1.0))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+class Wraps(GenerativeFunction[[], Tensor]):
+    """A normal that cannot be, entered by its room: no body of a model runs that would know an address."""
+
+    def __init__(self) -> None:
+        super().__init__("wraps", Signature())
+
+    def do_generate(self, call: Call[Any], constraints: ChoiceMap, /) -> Generated[Tensor]:
+        return rooms.generate(normal(0.0, -1.0), constraints)
+
+    def do_project(self, trace: Trace[Any], selection: Selection, /) -> Tensor:
+        return rooms.project(trace, selection)
+
+
+def test_a_parameter_error_gets_the_innermost_address_that_is_known() -> None:
+    @gen
+    def model() -> Tensor:
+        return Wraps()() @ "below"
+
+    with pytest.raises(ParameterError, match=r"got -1.0, at address 'below' in model\."):
+        model.simulate()
+    with pytest.raises(ParameterError, match=r"got -1.0\.$"):
+        Wraps().simulate()
 
 
 def test_the_line_is_that_of_the_failure() -> None:

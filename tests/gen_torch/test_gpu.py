@@ -95,8 +95,8 @@ def test_a_million_particles_staged_agree_with_the_eager_ones() -> None:
     slopes = torch.randn(1_000_000, device="cuda")
 
     def weigh(each: Tensor) -> Tensor:
-        given = {"y": ys, "steep": torch.zeros((), dtype=torch.bool, device="cuda")}
-        weights: Tensor = batch(lambda slope: line.generate({**given, "slope": slope}, xs).weight)(each)
+        given: dict[Any, Any] = {"y": ys, "steep": torch.zeros((), dtype=torch.bool, device="cuda")}
+        weights: Tensor = batch(lambda slope: line.generate(given | {"slope": slope}, xs).weight)(each)
         return weights
 
     torch.testing.assert_close(jit(weigh)(slopes), weigh(slopes), rtol=1e-4, atol=1e-3)

@@ -302,11 +302,10 @@ def test_on_a_gpu_staged_and_eager_agree() -> None:
     xs, ys = XS.cuda(), YS.cuda()
 
     def weigh(slopes: Tensor) -> Tensor:
-        constraints = {
-            "steep": torch.tensor(False, device="cuda"),
-            ("noise", "value"): torch.ones((), device="cuda"),
-        }
-        return batch(lambda slope: line.generate({**constraints, "y": ys, "slope": slope}, xs).weight)(slopes)
+        given: dict[Any, Any] = {"steep": torch.tensor(False, device="cuda"), "y": ys}
+        given["noise", "value"] = torch.ones((), device="cuda")
+        weights: Tensor = batch(lambda slope: line.generate(given | {"slope": slope}, xs).weight)(slopes)
+        return weights
 
     slopes = torch.linspace(-2.0, 2.0, 1000, device="cuda")
 

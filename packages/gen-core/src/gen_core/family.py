@@ -26,7 +26,7 @@ class Requirement(NamedTuple):
     must: str
     """What it must be, as it reads after "must be": `positive`, `greater than low`."""
     holds: Tensor | bool
-    """Boolean: of parameters that are Python numbers, or of any shape that broadcasts with the batch shape."""
+    """Boolean, of any shape that broadcasts with the batch shape; a plain one for Python numbers."""
 
     @property
     def is_met(self) -> bool:

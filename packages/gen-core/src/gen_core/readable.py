@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch._C import _get_dispatch_mode, _TorchDispatchModeKey
 from torch import Tensor
+from torch._C import _get_dispatch_mode, _TorchDispatchModeKey
 from torch._C._functorch import (
     CVmapInterpreterPtr,
     TransformType,

@@ -129,7 +129,8 @@ class HomogeneousMixture(Generic[P]):
         (shares,) = promote(weights)
         yield weights_requirement("weights", shares)
         for parameter, must, holds in self.component.family.requirements(*args, **kwargs):
-            yield Requirement(parameter, must, holds.all(-1) if isinstance(holds, Tensor) and holds.dim() else holds)
+            varies = isinstance(holds, Tensor) and holds.dim() > 0
+            yield Requirement(parameter, must, holds.all(-1) if varies else holds)
 
     def _spread(
         self, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]

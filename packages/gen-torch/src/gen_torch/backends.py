@@ -30,7 +30,7 @@ def compiled(
         # Whatever the compiler raises, the staged graph still runs.
         if backend == "inductor":
             raise
-        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else 'no reason'}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         warnings.warn(
             f"Inductor could not compile a program, so it runs without a compiler ({reason}).",
             GenWarning,
@@ -42,7 +42,6 @@ def compiled(
 def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
-
     from torch._inductor.exc import InductorError
 
     add_missing_rules()

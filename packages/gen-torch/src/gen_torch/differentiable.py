@@ -104,7 +104,8 @@ def _split(
     outputs, gradients = results[:num_outputs], results[num_outputs:]
     needed = [source for node in graph.graph.nodes if node in late for source in node.all_input_nodes]
     # Loop bodies are held by the module, and need no keeping.
-    kept = [node for node in dict.fromkeys([*needed, *gradients]) if node not in late and node.op != "get_attr"]
+    candidates = dict.fromkeys([*needed, *gradients])
+    kept = [node for node in candidates if node not in late and node.op != "get_attr"]
     forward = _extract(graph, inputs, [*outputs, *kept])
     return forward, _extract(graph, [*kept, *incoming], gradients)
 

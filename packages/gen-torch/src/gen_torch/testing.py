@@ -84,10 +84,9 @@ def _difference(found: Any, expected: Any) -> str | None:
         return f"it returns {found!r} of another structure than {expected!r}"
     for one, two in zip(got, wanted, strict=True):
         if one.shape != two.shape or one.dtype != two.dtype:
-            return f"a tensor has shape {tuple(one.shape)} and {one.dtype}, not {tuple(two.shape)} and {two.dtype}"
+            kinds = f"{tuple(one.shape)} and {one.dtype}, not {tuple(two.shape)} and {two.dtype}"
+            return f"a tensor has shape and dtype {kinds}"
         # Compilers reorder sums: allow a few hundred roundings of float32.
         if not torch.allclose(one.double(), two.double(), rtol=1e-4, atol=1e-4, equal_nan=True):
             return f"a tensor is {one} and not {two}"
     return None
-
-

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Moves: TypeAlias = dict[tuple[State, State], float]
 """The flow from one state to another: p(t) q(t -> t'), with or without exp(weight)."""
 
-NUM_SELECTIONS = 4
+NUM_SELECTIONS = 3
 
 
 def check_regenerate(subject: Subject, call: Call[Any], target: Call[Any]) -> None:

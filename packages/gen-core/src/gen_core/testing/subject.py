@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Subject:
     forward: bool
     differentiable: bool
     finite: bool
+    share: float = 1.0
+    """How much of what could be tried is tried."""
     random: random.Random = field(default_factory=random.Random)
 
     @property
@@ -72,8 +75,8 @@ class Subject:
         return operation()
 
     def sample(self, attempts: list[T], most: int) -> list[T]:
-        """Return some of the attempts."""
-        return self.random.sample(attempts, min(most, len(attempts)))
+        """Return some of the attempts: at most `most`, and less on a subject that is tried less."""
+        return self.random.sample(attempts, min(math.ceil(most * self.share), len(attempts)))
 
     def close(self, left: Tensor | float, right: Tensor | float, *traces: Trace[Any]) -> bool:
         """Return whether two numbers that were computed from the scores of `traces` are equal."""
