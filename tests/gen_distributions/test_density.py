@@ -3,10 +3,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import gen_distributions
+import gen_distributions as g
 from gen_core import Distribution, ParameterError
 
 
@@ -142,7 +144,7 @@ def test_good_parameters_meet_the_requirements(case: Any) -> None:
 
     assert requirements
     for requirement in requirements:
-        assert bool(requirement.holds.all()), requirement
+        assert requirement.is_met, requirement
         assert requirement.parameter in case.distribution.signature.parameters
 
 
@@ -157,3 +159,21 @@ def test_delta_has_all_its_mass_at_the_point() -> None:
     assert [value.item() for value in delta.enumerate_support(2.5)] == [2.5]
     with pytest.raises(ParameterError, match="Expected `point` of delta to be a number"):
         delta.log_prob(1.0, math.nan)
+
+
+@pytest.mark.parametrize("distribution", [g.normal, g.uniform, g.gamma, g.beta, g.laplace])
+def test_requirements_of_python_numbers_cost_no_tensors(distribution: Any) -> None:
+    requirements = list(distribution.family.requirements(0.5, 1.0))
+
+    assert [type(requirement.holds) for requirement in requirements] == [bool] * len(requirements)
+
+
+def test_the_log_probability_of_logits_is_exact_to_float64() -> None:
+    logits = torch.tensor([-800.0, -50.0, -37.0, -1.0, 0.0, 1.0, 37.0, 41.0, 300.0], dtype=torch.float64)
+    expected = -np.logaddexp(0.0, -logits.numpy())
+
+    successes = g.bernoulli.family.log_prob(torch.tensor(True), None, logits)
+    failures = g.bernoulli.family.log_prob(torch.tensor(False), None, -logits)
+
+    np.testing.assert_allclose(successes.numpy(), expected, rtol=1e-15)
+    np.testing.assert_allclose(failures.numpy(), expected, rtol=1e-15)

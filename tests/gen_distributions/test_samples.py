@@ -90,6 +90,36 @@ def test_batched_samples_of_numbers_follow_scipys_law(univariate: Any, dtype: to
     assert stats.kstest(samples.double().numpy(), reference.cdf).pvalue > P_VALUE
 
 
+@pytest.mark.parametrize("in_dims", [(0, None), (None, 0), (0, 0), (None, None, 0)])
+def test_a_batch_of_normals_draws_for_each_element_whatever_is_batched(in_dims: Any) -> None:
+    parameters = [
+        torch.zeros(NUM_SAMPLES if dim == 0 else ()) + value
+        for dim, value in zip(in_dims, (0.3, 1.7, 0.0), strict=False)
+    ]
+    torch.manual_seed(0)
+    sampler = torch.func.vmap(
+        lambda loc, scale, *_: g.normal.family.sample(loc, scale), in_dims, randomness="different"
+    )
+    samples = sampler(*parameters).numpy()
+
+    assert stats.kstest(samples, stats.norm(0.3, 1.7).cdf).pvalue > P_VALUE
+
+
+@pytest.mark.parametrize("low", [0.0, -1.5])
+def test_numbers_from_an_interval_of_python_numbers_follow_the_uniform_law(low: float) -> None:
+    torch.manual_seed(0)
+    samples = [float(g.uniform.family.sample(low, 2.0)) for _ in range(NUM_SAMPLES)]
+
+    assert stats.kstest(samples, stats.uniform(low, 2.0 - low).cdf).pvalue > P_VALUE
+
+
+def test_beta_draws_from_python_numbers_follow_scipys_law() -> None:
+    torch.manual_seed(0)
+    samples = [float(g.beta.family.sample(2.3, 0.7)) for _ in range(NUM_SAMPLES)]
+
+    assert stats.kstest(samples, stats.beta(2.3, 0.7).cdf).pvalue > P_VALUE
+
+
 def test_batched_counts_follow_scipys_law(count: Any) -> None:
     samples = draw(count, NUM_SAMPLES).long().numpy()
 

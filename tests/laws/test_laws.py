@@ -325,6 +325,24 @@ def mixed_discrete(probs: Tensor) -> Tensor:
     return bernoulli(0.9 if bool(flags.all()) else 0.4) @ ("end", -1)
 
 
+@gen
+def listed(n: int) -> list[Tensor]:
+    return [normal(0.0, 1.0) @ i for i in range(n)]
+
+
+@gen
+def summed(values: list[Tensor], options: dict[str, float]) -> Tensor:
+    return normal(torch.stack(values).sum(), options["scale"]) @ "sum"
+
+
+@gen
+def passes_lists_on(n: int, options: dict[str, float]) -> Tensor:
+    first = listed(n) @ "first"
+    second = listed(n) @ "second"
+    chosen = first if bernoulli(0.5) @ "picks_first" else second
+    return summed(chosen, options) @ "total"
+
+
 @dataclass(frozen=True)
 class Row:
     """Calls of one function, the first of which starts, and what `check_laws` is told of it."""
@@ -378,6 +396,13 @@ ROWS = {
         ]
     ),
     "passes_a_state_on": Row(lambda: [passes_a_state_on(3), passes_a_state_on(5)]),
+    "passes_lists_on": Row(
+        lambda: [
+            passes_lists_on(2, {"scale": 1.0}),
+            passes_lists_on(2, {"scale": 2.0}),
+            passes_lists_on(1, {"scale": 1.0}),
+        ]
+    ),
     "higher_order": Row(lambda: [higher_order(inner, normal, 2), higher_order(normal, normal, 3)]),
     "takes_a_call": Row(lambda: [takes_a_call(inner(0.0, 1.0)), takes_a_call(normal(1.0, 2.0))]),
     "nested_functions": Row(

@@ -24,9 +24,14 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.utils._python_dispatch import _disable_current_modes
 
 
+def is_compiling() -> bool:
+    """Return whether tensors stand for those of a program that is being staged or compiled."""
+    return torch.compiler.is_compiling() or _get_dispatch_mode(_TorchDispatchModeKey.FAKE) is not None
+
+
 def values_are_readable() -> bool:
     """Return whether Python may ask for the values of tensors that are computed now."""
-    if torch.compiler.is_compiling() or _get_dispatch_mode(_TorchDispatchModeKey.FAKE) is not None:
+    if is_compiling():
         return False
     stack = get_interpreter_stack()
     return not stack or all(level.key() != TransformType.Vmap for level in stack)

@@ -17,7 +17,7 @@ from gen_core.address import Path
 from gen_core.arguments import NO_KWARGS
 from gen_core.choice import ChoiceTrace
 from gen_core.errors import ChangedInPlaceError, ParameterError
-from gen_core.readable import elements_of_batches, stack_rows, values_are_readable
+from gen_core.readable import elements_of_batches, is_compiling, stack_rows, values_are_readable
 from gen_core.shapes import check_shape
 from gen_core.totals import total_dtype
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 STACKED_ELEMENTS = 4096
 """Values with more elements, in all runs of a batch, are scored one by one: stacking would copy more than
-it saves, and interleave the runs."""
+it saves."""
+FUSED_CHOICES = 8
+"""So many choices of one distribution are scored one by one in a compiled program, where operations on one
+choice fuse with what comes before and after, and stacks do not. More would take long to compile."""
 
 
 def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], model: str) -> Tensor:
@@ -116,11 +119,11 @@ class _Group:
         """Score all choices: those that stack together, the others one by one."""
         if len(self.choices) == 1:
             return self._score_one(0)
-        if self._stacks():
+        if not self._fuses() and self._stacks():
             return self._score_stack(range(len(self.choices)))
         stacks: dict[object, list[int]] = {}
         for row, choice in enumerate(self.choices):
-            stacks.setdefault(_layout(choice), []).append(row)
+            stacks.setdefault(None if self._fuses() else _layout(choice), []).append(row)
         totals: list[Tensor] = []
         for layout, rows in stacks.items():
             if layout is None or len(rows) == 1:
@@ -129,7 +132,12 @@ class _Group:
                 totals.append(self._score_stack(rows))
         if len(totals) == 1:
             return totals[0]
-        return sum(totals[1:], start=totals[0]) if elements_of_batches() > 1 else torch.stack(totals).sum()
+        if self._fuses() or elements_of_batches() > 1:
+            return sum(totals[1:], start=totals[0])
+        return torch.stack(totals).sum()
+
+    def _fuses(self) -> bool:
+        return len(self.choices) <= FUSED_CHOICES and is_compiling()
 
     def _stacks(self) -> bool:
         """Return whether all choices have the layout of the first; a column at a time, which is fast."""

@@ -44,7 +44,7 @@ class Normal(TensorFamily):
             (loc,) = promote(loc)
             return torch.add(loc, torch.randn_like(loc), alpha=scale)
         loc, scale = promote(loc, scale)
-        if loc.shape == scale.shape and loc.dtype is scale.dtype:
+        if loc.shape == scale.shape and loc.dtype is scale.dtype and loc.get_device() == scale.get_device():
             return torch.addcmul(loc, torch.randn_like(loc), scale)
         return loc + scale * standard_normal(loc, scale)
 

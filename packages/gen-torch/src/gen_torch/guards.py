@@ -20,6 +20,7 @@ from gen_core import Distribution, GenerativeFunction
 MISSING = object()
 _SCALARS = (int, float, str, bool, bytes, complex, type(None), torch.dtype, torch.device)
 _SKIPPED_MODULES = ("torch", "gen_core", "gen_distributions", "gen_dml", "gen_torch", "math", "builtins")
+_CONTAINERS = (list, tuple, dict)
 _MAX_ELEMENTS = 1000
 
 
@@ -28,11 +29,15 @@ class Guard(NamedTuple):
 
     name: str
     read: Callable[[], object]
+    value: object
     expected: object
 
     def holds(self) -> bool:
         """Return whether it is as it was."""
-        return fingerprint(self.read()) == self.expected
+        value = self.read()
+        if value is self.value and not isinstance(value, _CONTAINERS):
+            return True
+        return fingerprint(value) == self.expected
 
 
 def guards_of(function: Callable[..., Any]) -> list[Guard]:
@@ -125,7 +130,8 @@ class _Identity:
 
 
 def _guard(name: str, read: Callable[[], object]) -> Guard:
-    return Guard(name, read, fingerprint(read()))
+    value = read()
+    return Guard(name, read, value, fingerprint(value))
 
 
 def _contents(cell: types.CellType) -> object:
