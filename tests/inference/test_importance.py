@@ -7,7 +7,7 @@ import math
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -230,8 +230,8 @@ def test_a_weight_that_is_no_number_is_reported_with_what_it_is_made_of(algorith
 class OfDensity(TensorFamily):
     """The log density of any value is the parameter."""
 
-    name: ClassVar[str] = "of_density"
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
+    name = "of_density"
+    arg_constraints: Mapping[str, Constraint] = {}
 
     def sample(self, log_density: float) -> Tensor:
         return torch.zeros(())

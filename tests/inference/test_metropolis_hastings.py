@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -214,8 +214,8 @@ def test_what_is_no_proposal_is_refused(proposal: Any) -> None:
 class Broken(TensorFamily):
     """Its log density is the value of `parameter`."""
 
-    name: ClassVar[str] = "broken"
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
+    name = "broken"
+    arg_constraints: Mapping[str, Constraint] = {}
 
     def sample(self, parameter: float) -> Tensor:
         return torch.rand(())

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_core.testing import LawError, check_laws
@@ -25,7 +22,7 @@ class DrawnByNumpy(TensorFamily):
     """Draws outside torch: one number for a whole batch."""
 
     name = "drawn_by_numpy"
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"loc": constraints.real}
+    arg_constraints = {"loc": constraints.real}
 
     def sample(self, loc: float) -> Tensor:
         return torch.tensor(loc + np.random.default_rng().normal())

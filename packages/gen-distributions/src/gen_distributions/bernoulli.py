@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.enumeration import list_values
@@ -28,12 +26,12 @@ class Bernoulli(TensorFamily):
         logits: log(p / (1 - p)), any real number.
     """
 
-    name: ClassVar[str] = "bernoulli"
-    is_discrete: ClassVar[bool] = True
-    is_enumerable: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.bool
-    fixed_support: ClassVar[Constraint] = constraints.boolean
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "bernoulli"
+    is_discrete = True
+    is_enumerable = True
+    value_dtype = torch.bool
+    fixed_support = constraints.boolean
+    arg_constraints = {
         "probs": constraints.unit_interval,
         "logits": constraints.real,
     }

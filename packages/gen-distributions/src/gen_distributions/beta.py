@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -34,10 +32,10 @@ class Beta(TensorFamily):
         concentration0: b (beta), positive.
     """
 
-    name: ClassVar[str] = "beta"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.unit_interval
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "beta"
+    has_rsample = True
+    fixed_support = constraints.unit_interval
+    arg_constraints = {
         "concentration1": constraints.positive,
         "concentration0": constraints.positive,
     }

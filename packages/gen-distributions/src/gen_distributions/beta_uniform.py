@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.beta import beta_log_prob, draw_beta
@@ -31,9 +29,9 @@ class BetaUniform(TensorFamily):
         beta: The second concentration, positive.
     """
 
-    name: ClassVar[str] = "beta_uniform"
-    fixed_support: ClassVar[Constraint] = constraints.unit_interval
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "beta_uniform"
+    fixed_support = constraints.unit_interval
+    arg_constraints = {
         "theta": constraints.unit_interval,
         "alpha": constraints.positive,
         "beta": constraints.positive,

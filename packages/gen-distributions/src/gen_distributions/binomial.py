@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -29,11 +28,11 @@ class Binomial(TensorFamily):
         logits: log(p / (1 - p)).
     """
 
-    name: ClassVar[str] = "binomial"
-    is_discrete: ClassVar[bool] = True
-    is_enumerable: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.int64
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "binomial"
+    is_discrete = True
+    is_enumerable = True
+    value_dtype = torch.int64
+    arg_constraints = {
         "total_count": constraints.nonnegative_integer,
         "probs": constraints.unit_interval,
         "logits": constraints.real,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -29,9 +27,9 @@ class Cauchy(TensorFamily):
         scale: Half of the distance between the quartiles, positive.
     """
 
-    name: ClassVar[str] = "cauchy"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "cauchy"
+    has_rsample = True
+    arg_constraints = {
         "loc": constraints.real,
         "scale": constraints.positive,
     }

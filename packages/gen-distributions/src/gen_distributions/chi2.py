@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -26,10 +24,10 @@ class Chi2(TensorFamily):
         df: The degrees of freedom, positive.
     """
 
-    name: ClassVar[str] = "chi2"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"df": constraints.positive}
+    name = "chi2"
+    has_rsample = True
+    fixed_support = constraints.nonnegative
+    arg_constraints = {"df": constraints.positive}
 
     def sample(self, df: TensorLike) -> Tensor:
         """Draw one value of the shape of `df`."""

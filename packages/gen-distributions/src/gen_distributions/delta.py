@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -28,10 +28,10 @@ class Delta(TensorFamily):
         point: The value; the dtype of choices is that of `point`.
     """
 
-    name: ClassVar[str] = "delta"
-    is_discrete: ClassVar[bool] = True
-    is_enumerable: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"point": constraints.real}
+    name = "delta"
+    is_discrete = True
+    is_enumerable = True
+    arg_constraints = {"point": constraints.real}
 
     def support(self, point: TensorLike) -> Constraint:
         """Return the set of the one value."""

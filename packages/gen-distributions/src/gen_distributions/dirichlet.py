@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_core.shapes import shape_of
@@ -28,13 +26,11 @@ class Dirichlet(TensorFamily):
         concentration: Positive, shape `[..., k]`.
     """
 
-    name: ClassVar[str] = "dirichlet"
-    event_dim: ClassVar[int] = 1
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.simplex
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
-        "concentration": constraints.independent(constraints.positive, 1)
-    }
+    name = "dirichlet"
+    event_dim = 1
+    has_rsample = True
+    fixed_support = constraints.simplex
+    arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}
 
     def event_shape(self, concentration: VectorLike) -> tuple[int, ...]:
         """Return `(k,)`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Generic, ParamSpec, cast, final
+from typing import Generic, ParamSpec, cast, final
 
 import torch
 from torch import Tensor
@@ -32,8 +32,8 @@ class DiscreteImage(Generic[P]):
     base: Distribution[P, Tensor]
     transform: Transform
 
-    is_discrete: ClassVar[bool] = True
-    has_rsample: ClassVar[bool] = False
+    is_discrete = True
+    has_rsample = False
 
     def __hash__(self) -> int:
         # Transforms compare by value but most have no hash.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
 from types import FunctionType
-from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeVar, cast, final
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast, final
 
 from torch import Tensor
 from torch.distributions.constraints import Constraint
@@ -58,8 +58,12 @@ class DistFamily(Generic[P, T]):
     function: Callable[P, T]
     plan: Plan
 
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
-    can_stack: ClassVar[bool] = False
+    @property
+    def arg_constraints(self) -> Mapping[str, Constraint]:
+        """None: no argument is one tensor."""
+        return {}
+
+    can_stack = False
     """Expressions in the body may do anything to arguments, so these cannot be stacked."""
 
     def __eq__(self, other: object) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -25,10 +23,10 @@ class Exponential(TensorFamily):
         rate: One over the mean, positive.
     """
 
-    name: ClassVar[str] = "exponential"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"rate": constraints.positive}
+    name = "exponential"
+    has_rsample = True
+    fixed_support = constraints.nonnegative
+    arg_constraints = {"rate": constraints.positive}
 
     def sample(self, rate: TensorLike) -> Tensor:
         """Draw one value of the shape of `rate`."""

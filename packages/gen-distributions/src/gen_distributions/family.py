@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,15 +25,15 @@ class TensorFamily:
     what lets `vmap` give each element of a batch its own draw. `log_prob` must not branch on values.
     """
 
-    name: ClassVar[str]
-    arg_constraints: ClassVar[Mapping[str, Constraint]]
-    is_discrete: ClassVar[bool] = False
-    has_rsample: ClassVar[bool] = False
-    can_stack: ClassVar[bool] = True
-    event_dim: ClassVar[int] = 0
-    value_dtype: ClassVar[torch.dtype | None] = None
+    name: str
+    arg_constraints: Mapping[str, Constraint]
+    is_discrete: bool = False
+    has_rsample: bool = False
+    can_stack: bool = True
+    event_dim: int = 0
+    value_dtype: torch.dtype | None = None
     """The dtype of values: bool, int64, or None for the parameters' floating point dtype."""
-    fixed_support: ClassVar[Constraint] = constraints.real
+    fixed_support: Constraint = constraints.real
     """The support, where it does not depend on the parameters."""
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import Signature, signature
-from typing import Any, ClassVar, Generic, ParamSpec, cast, final
+from typing import Any, Generic, ParamSpec, cast, final
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ class TorchFamily(Generic[P]):
     is_discrete: bool
     event_dim: int
 
-    can_stack: ClassVar[bool] = False
+    can_stack = False
     """Not every class takes tensors for its integer parameters, as stacking makes them."""
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -34,10 +32,10 @@ class Gamma(TensorFamily):
         rate: One over the scale, positive. (Gen.jl's second parameter is the scale.)
     """
 
-    name: ClassVar[str] = "gamma"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "gamma"
+    has_rsample = True
+    fixed_support = constraints.nonnegative
+    arg_constraints = {
         "concentration": constraints.positive,
         "rate": constraints.positive,
     }

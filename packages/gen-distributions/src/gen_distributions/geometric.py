@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
 from gen_distributions.family import TensorFamily
@@ -27,11 +26,11 @@ class Geometric(TensorFamily):
         logits: log(p / (1 - p)).
     """
 
-    name: ClassVar[str] = "geometric"
-    is_discrete: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.int64
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative_integer
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "geometric"
+    is_discrete = True
+    value_dtype = torch.int64
+    fixed_support = constraints.nonnegative_integer
+    arg_constraints = {
         "probs": constraints.unit_interval,
         "logits": constraints.real,
     }

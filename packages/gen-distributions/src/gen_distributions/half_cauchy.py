@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -30,10 +28,10 @@ class HalfCauchy(TensorFamily):
         scale: The median, positive.
     """
 
-    name: ClassVar[str] = "half_cauchy"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"scale": constraints.positive}
+    name = "half_cauchy"
+    has_rsample = True
+    fixed_support = constraints.nonnegative
+    arg_constraints = {"scale": constraints.positive}
 
     def sample(self, scale: TensorLike) -> Tensor:
         """Draw one value of the shape of `scale`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias, final, overload
+from typing import Any, TypeAlias, final, overload
 
 import torch
 from torch import Tensor
@@ -63,12 +63,10 @@ class HeterogeneousMixture:
 
     components: tuple[Component, ...]
 
-    has_rsample: ClassVar[bool] = False
-    can_stack: ClassVar[bool] = False
+    has_rsample = False
+    can_stack = False
     """Arguments are tuples."""
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
-        "weights": constraints.independent(constraints.nonnegative, 1)
-    }
+    arg_constraints = {"weights": constraints.independent(constraints.nonnegative, 1)}
 
     @property
     def name(self) -> str:

@@ -129,8 +129,9 @@ class HomogeneousMixture(Generic[P]):
         (shares,) = promote(weights)
         yield weights_requirement("weights", shares)
         for parameter, must, holds in self.component.family.requirements(*args, **kwargs):
-            varies = isinstance(holds, Tensor) and holds.dim() > 0
-            yield Requirement(parameter, must, holds.all(-1) if varies else holds)
+            if isinstance(holds, Tensor) and holds.dim():
+                holds = holds.all(-1)
+            yield Requirement(parameter, must, holds)
 
     def _spread(
         self, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]

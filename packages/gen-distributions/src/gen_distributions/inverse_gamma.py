@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -36,10 +34,10 @@ class InverseGamma(TensorFamily):
         rate: The rate of the gamma, which is the scale of the inverse gamma, positive.
     """
 
-    name: ClassVar[str] = "inverse_gamma"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.positive
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "inverse_gamma"
+    has_rsample = True
+    fixed_support = constraints.positive
+    arg_constraints = {
         "concentration": constraints.positive,
         "rate": constraints.positive,
     }

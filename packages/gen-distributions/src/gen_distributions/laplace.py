@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -26,9 +24,9 @@ class Laplace(TensorFamily):
         scale: The mean distance from `loc`, positive.
     """
 
-    name: ClassVar[str] = "laplace"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "laplace"
+    has_rsample = True
+    arg_constraints = {
         "loc": constraints.real,
         "scale": constraints.positive,
     }

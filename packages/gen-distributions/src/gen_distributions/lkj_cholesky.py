@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
 from gen_distributions.beta import draw_beta
@@ -33,10 +32,10 @@ class LKJCholesky(TensorFamily):
         concentration: Positive; 1 is uniform over correlation matrices, more pulls towards the identity.
     """
 
-    name: ClassVar[str] = "lkj_cholesky"
-    event_dim: ClassVar[int] = 2
-    fixed_support: ClassVar[Constraint] = constraints.corr_cholesky
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"concentration": constraints.positive}
+    name = "lkj_cholesky"
+    event_dim = 2
+    fixed_support = constraints.corr_cholesky
+    arg_constraints = {"concentration": constraints.positive}
 
     def event_shape(self, dim: int, concentration: TensorLike = 1.0) -> tuple[int, ...]:
         """Return `(dim, dim)`."""

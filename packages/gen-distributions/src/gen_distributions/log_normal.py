@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -27,10 +25,10 @@ class LogNormal(TensorFamily):
         scale: The standard deviation of the logarithm, positive.
     """
 
-    name: ClassVar[str] = "log_normal"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.positive
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "log_normal"
+    has_rsample = True
+    fixed_support = constraints.positive
+    arg_constraints = {
         "loc": constraints.real,
         "scale": constraints.positive,
     }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_core.shapes import broadcast_shapes, shape_of
@@ -32,11 +30,11 @@ class LowRankMultivariateNormal(TensorFamily):
         cov_diag: D, positive, shape `[..., d]`.
     """
 
-    name: ClassVar[str] = "low_rank_multivariate_normal"
-    event_dim: ClassVar[int] = 1
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.real_vector
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "low_rank_multivariate_normal"
+    event_dim = 1
+    has_rsample = True
+    fixed_support = constraints.real_vector
+    arg_constraints = {
         "loc": constraints.real_vector,
         "cov_factor": constraints.independent(constraints.real, 2),
         "cov_diag": constraints.independent(constraints.positive, 1),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -38,12 +38,12 @@ class Multinomial(TensorFamily):
         logits: Logarithms of weights.
     """
 
-    name: ClassVar[str] = "multinomial"
-    event_dim: ClassVar[int] = 1
-    is_discrete: ClassVar[bool] = True
-    is_enumerable: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.int64
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "multinomial"
+    event_dim = 1
+    is_discrete = True
+    is_enumerable = True
+    value_dtype = torch.int64
+    arg_constraints = {
         "total_count": constraints.nonnegative_integer,
         "probs": constraints.independent(constraints.nonnegative, 1),
         "logits": constraints.real_vector,

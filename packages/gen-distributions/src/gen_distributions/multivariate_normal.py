@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_core.shapes import broadcast_shapes, shape_of
@@ -31,11 +29,11 @@ class MultivariateNormal(TensorFamily):
         scale_tril: The lower triangular factor L with C = L L^T. The cheapest.
     """
 
-    name: ClassVar[str] = "multivariate_normal"
-    event_dim: ClassVar[int] = 1
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.real_vector
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "multivariate_normal"
+    event_dim = 1
+    has_rsample = True
+    fixed_support = constraints.real_vector
+    arg_constraints = {
         "loc": constraints.real_vector,
         **SCALE_CONSTRAINTS,
     }

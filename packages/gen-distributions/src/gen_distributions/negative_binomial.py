@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -37,11 +35,11 @@ class NegativeBinomial(TensorFamily):
         logits: log(p / (1 - p)).
     """
 
-    name: ClassVar[str] = "negative_binomial"
-    is_discrete: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.int64
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative_integer
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "negative_binomial"
+    is_discrete = True
+    value_dtype = torch.int64
+    fixed_support = constraints.nonnegative_integer
+    arg_constraints = {
         "total_count": constraints.positive,
         "probs": constraints.half_open_interval(0.0, 1.0),
         "logits": constraints.real,

@@ -6,12 +6,14 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid, softplus
 
 from gen_distributions.errors import OneParameterizationError
 from gen_distributions.tensors import TensorLike, nan_unless, promote, weighted_log
 
 T = TypeVar("T")
+
+_MANY = 1024
 
 
 def exactly_one(distribution: str, **alternatives: T | None) -> T:
@@ -33,7 +35,9 @@ def success_probs(distribution: str, probs: TensorLike | None, logits: TensorLik
 
 
 def log_sigmoid(logits: Tensor) -> Tensor:
-    """Return log p; torch's own function wakes a thread for a handful of elements."""
+    """Return log p; torch's own function, which is faster, wakes a thread even for a handful of elements."""
+    if logits.numel() >= _MANY:
+        return logsigmoid(logits)
     # From 37 on, log(1 + exp(x)) is x in float64; torch's threshold of 20 is for float32.
     return -softplus(-logits, threshold=40.0)
 

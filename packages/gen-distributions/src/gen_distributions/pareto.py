@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -33,9 +32,9 @@ class Pareto(TensorFamily):
         alpha: How fast the tail falls, positive.
     """
 
-    name: ClassVar[str] = "pareto"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "pareto"
+    has_rsample = True
+    arg_constraints = {
         "scale": constraints.positive,
         "alpha": constraints.positive,
     }

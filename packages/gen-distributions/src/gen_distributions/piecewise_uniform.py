@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -28,8 +28,8 @@ class PiecewiseUniform(TensorFamily):
         probs: n nonnegative weights with a positive sum.
     """
 
-    name: ClassVar[str] = "piecewise_uniform"
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "piecewise_uniform"
+    arg_constraints = {
         "bounds": constraints.real_vector,
         "probs": constraints.independent(constraints.nonnegative, 1),
     }

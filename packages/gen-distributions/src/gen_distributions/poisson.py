@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -25,11 +23,11 @@ class Poisson(TensorFamily):
         rate: The mean, nonnegative.
     """
 
-    name: ClassVar[str] = "poisson"
-    is_discrete: ClassVar[bool] = True
-    value_dtype: ClassVar[torch.dtype | None] = torch.int64
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative_integer
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {"rate": constraints.nonnegative}
+    name = "poisson"
+    is_discrete = True
+    value_dtype = torch.int64
+    fixed_support = constraints.nonnegative_integer
+    arg_constraints = {"rate": constraints.nonnegative}
 
     def sample(self, rate: TensorLike) -> Tensor:
         """Draw one count of the shape of `rate`."""

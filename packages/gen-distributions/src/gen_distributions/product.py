@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product as combinations
-from typing import Any, ClassVar, TypeAlias, TypeVar, final, overload
+from typing import Any, TypeAlias, TypeVar, final, overload
 
 import torch
 from torch import Tensor
@@ -72,9 +72,13 @@ class Product:
 
     components: tuple[Distribution[..., Any], ...]
 
-    can_stack: ClassVar[bool] = False
-    event_dim: ClassVar[int] = 0
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
+    can_stack = False
+    event_dim = 0
+
+    @property
+    def arg_constraints(self) -> Mapping[str, Constraint]:
+        """None: no argument is one tensor."""
+        return {}
 
     @property
     def name(self) -> str:

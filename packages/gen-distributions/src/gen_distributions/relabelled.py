@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast, final
+from typing import Any, Generic, ParamSpec, TypeVar, cast, final
 
 import torch
 from torch import Tensor
@@ -56,11 +56,11 @@ class Relabelled(Generic[P, L]):
     labels: tuple[tuple[int, L], ...]
     """The values of the base, each with its label."""
 
-    is_discrete: ClassVar[bool] = True
-    is_enumerable: ClassVar[bool] = True
-    has_rsample: ClassVar[bool] = False
-    can_stack: ClassVar[bool] = False
-    event_dim: ClassVar[int] = 0
+    is_discrete = True
+    is_enumerable = True
+    has_rsample = False
+    can_stack = False
+    event_dim = 0
 
     @property
     def name(self) -> str:

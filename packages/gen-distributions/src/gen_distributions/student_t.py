@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -37,9 +35,9 @@ class StudentT(TensorFamily):
         scale: Positive; not the standard deviation.
     """
 
-    name: ClassVar[str] = "student_t"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "student_t"
+    has_rsample = True
+    arg_constraints = {
         "df": constraints.positive,
         "loc": constraints.real,
         "scale": constraints.positive,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Generic, NamedTuple, ParamSpec, cast, final
+from typing import Generic, NamedTuple, ParamSpec, cast, final
 
 import torch
 from torch import Tensor
@@ -57,8 +57,8 @@ class Transformed(Generic[P]):
     base: Distribution[P, Tensor]
     transform: Transform
 
-    is_discrete: ClassVar[bool] = False
-    is_enumerable: ClassVar[bool] = False
+    is_discrete = False
+    is_enumerable = False
 
     def __hash__(self) -> int:
         # Transforms compare by value but most have no hash.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -34,9 +34,9 @@ class TruncatedNormal(TensorFamily):
         high: The upper end, greater than `low`; inf for none.
     """
 
-    name: ClassVar[str] = "truncated_normal"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "truncated_normal"
+    has_rsample = True
+    arg_constraints = {
         "loc": constraints.real,
         "scale": constraints.positive,
         "low": constraints.real,

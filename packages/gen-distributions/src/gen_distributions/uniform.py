@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -26,9 +26,9 @@ class Uniform(TensorFamily):
         high: The upper end, greater than `low`.
     """
 
-    name: ClassVar[str] = "uniform"
-    has_rsample: ClassVar[bool] = True
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "uniform"
+    has_rsample = True
+    arg_constraints = {
         "low": constraints.real,
         "high": constraints.real,
     }

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.categorical import pick
@@ -30,9 +28,9 @@ class VonMises(TensorFamily):
         concentration: Positive; about one over the variance where it is large.
     """
 
-    name: ClassVar[str] = "von_mises"
-    fixed_support: ClassVar[Constraint] = constraints.interval(-math.pi, math.pi)
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "von_mises"
+    fixed_support = constraints.interval(-math.pi, math.pi)
+    arg_constraints = {
         "loc": constraints.real,
         "concentration": constraints.positive,
     }

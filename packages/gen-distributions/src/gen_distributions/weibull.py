@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution
 from gen_distributions.family import TensorFamily
@@ -26,10 +24,10 @@ class Weibull(TensorFamily):
         concentration: The shape k, positive.
     """
 
-    name: ClassVar[str] = "weibull"
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.nonnegative
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "weibull"
+    has_rsample = True
+    fixed_support = constraints.nonnegative
+    arg_constraints = {
         "scale": constraints.positive,
         "concentration": constraints.positive,
     }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
 
 from gen_core import Distribution, Requirement
 from gen_core.shapes import broadcast_shapes
@@ -43,11 +42,11 @@ class Wishart(TensorFamily):
         scale_tril: The lower triangular factor L with V = L L^T. The cheapest.
     """
 
-    name: ClassVar[str] = "wishart"
-    event_dim: ClassVar[int] = 2
-    has_rsample: ClassVar[bool] = True
-    fixed_support: ClassVar[Constraint] = constraints.positive_definite
-    arg_constraints: ClassVar[Mapping[str, Constraint]] = {
+    name = "wishart"
+    event_dim = 2
+    has_rsample = True
+    fixed_support = constraints.positive_definite
+    arg_constraints = {
         "df": constraints.positive,
         **SCALE_CONSTRAINTS,
     }
