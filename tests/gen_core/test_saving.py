@@ -429,3 +429,19 @@ def test_loaded_choices_constrain() -> None:
 
     assert isinstance(choices, ChoiceMap)
     torch.testing.assert_close(line.assess(choices, XS).score, trace.score)
+
+
+@gen
+def hidden_coin() -> Tensor:
+    hidden = bernoulli(0.1).sample()
+    return normal(10.0 if hidden else 0.0, 1.0) @ "x"
+
+
+def test_a_trace_with_discrete_untraced_randomness_loads() -> None:
+    torch.manual_seed(0)
+    for _ in range(30):
+        trace, _ = hidden_coin.generate({"x": 1.0})
+
+        loaded = trace_from_state(trace_to_state(trace))
+
+        assert loaded.choices == trace.choices

@@ -12,6 +12,7 @@ import torch
 
 from gen_core.choicemap import ChoiceMap
 from gen_core.choicemap_build import Choices, choicemap
+from gen_core.draw import draw_sample, drawing
 from gen_core.errors import ChangedFunctionError, FileFormatError, UnvisitedConstraintsError
 from gen_core.judge import unvisited
 from gen_core.plain import Writer, from_plain
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any]
 """Plain data: tensors, numbers, strings, None, and lists, tuples, sets and dicts of these."""
+
+NUM_REPLAYS = 8
+"""How often a function is run to restore a trace, if its untraced randomness stands in the way."""
 
 VERSION = 1
 """The version of the format; it changes when older readers would misread what is written."""
@@ -105,8 +109,8 @@ def trace_from_state(state: State) -> Trace[Any]:
     """Return the trace that `trace_to_state` was given, by running its function on the saved choices.
 
     The run must make exactly the saved choices and give the saved score, up to rounding. A function that
-    uses untraced randomness gives another score each time: where two runs differ from each other, the
-    score is not checked.
+    uses untraced randomness may do otherwise, so a few runs are tried until one does; if none does, the last
+    is returned although its score is not the saved one.
 
     Raises:
         FileFormatError: `state` is something else, or of a newer version.
@@ -123,15 +127,42 @@ def trace_from_state(state: State) -> Trace[Any]:
     except TypeError as error:
         raise ChangedFunctionError(state["name"], f"it does not take the saved arguments: {error}") from error
     choices: ChoiceMap = from_plain(state["choices"])
-    trace = _replay(call, choices)
-    saved, score = state["score"], float(trace.score.detach())
-    if not _agree(saved, score) and _agree(score, float(_replay(call, choices).score.detach())):
-        raise ChangedFunctionError(
-            call.gen_fn.name,
-            f"the saved score is {saved:.6g}, and the same choices have score {score:.6g} now. If it has "
-            f"trainable parameters or modules, load their `state_dict` first",
-        )
-    return trace
+    return _replay_until(call, choices, state["score"])
+
+
+def _replay_until(call: Call[Any], choices: ChoiceMap, saved: float) -> Trace[Any]:
+    """Run the function on the saved choices until it gives the saved score."""
+    drawn: list[object] = []
+
+    def draw(distribution: Any, args: Any, kwargs: Any) -> Any:
+        drawn.append(distribution)  # not a choice, since these are all given
+        return draw_sample(distribution, args, kwargs)
+
+    runs: list[Trace[Any]] = []
+    refusal: ChangedFunctionError | None = None
+    for _ in range(NUM_REPLAYS):
+        try:
+            with drawing(draw):
+                runs.append(_replay(call, choices))
+        except ChangedFunctionError as error:
+            refusal = error
+        else:
+            if _agree(saved, _score(runs[-1])):
+                return runs[-1]
+    if not runs and refusal is not None:
+        raise refusal
+    score = _score(runs[-1])
+    if drawn or not all(_agree(score, _score(run)) for run in runs):
+        return runs[-1]
+    raise ChangedFunctionError(
+        call.gen_fn.name,
+        f"the saved score is {saved:.6g}, and the same choices have score {score:.6g} now. If it has "
+        f"trainable parameters or modules, load their `state_dict` first",
+    )
+
+
+def _score(trace: Trace[Any]) -> float:
+    return float(trace.score.detach())
 
 
 def _replay(call: Call[Any], choices: ChoiceMap) -> Trace[Any]:
