@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,7 +230,7 @@ class OfDensity(TensorFamily):
     """The log density of any value is the parameter."""
 
     name = "of_density"
-    arg_constraints: Mapping[str, Constraint] = {}
+    arg_constraints = dict[str, Constraint]()
 
     def sample(self, log_density: float) -> Tensor:
         return torch.zeros(())

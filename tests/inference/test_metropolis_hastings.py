@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,7 +214,7 @@ class Broken(TensorFamily):
     """Its log density is the value of `parameter`."""
 
     name = "broken"
-    arg_constraints: Mapping[str, Constraint] = {}
+    arg_constraints = dict[str, Constraint]()
 
     def sample(self, parameter: float) -> Tensor:
         return torch.rand(())
