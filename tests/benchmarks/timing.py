@@ -39,12 +39,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Contenders, how many choices each call makes, and what is asked of them."""
+    """Contenders, how many choices (or other units) each call makes, and what is asked of them."""
 
     title: str
     contenders: Sequence[Contender]
-    num_choices: int
+    num_units: int
     target: Target
+    unit: str = "choice"
 
 
 def measure(contenders: Sequence[Contender]) -> dict[str, Timing]:
@@ -64,12 +65,12 @@ def report(benchmark: Benchmark) -> str:
     base = timings[target.baseline].median
     lines = [
         benchmark.title,
-        f"  {'':<44}{'us a call':>11}{'us a choice':>13}{'ratio':>8}{'warm-up, ms':>13}",
+        f"  {'':<44}{'us a call':>11}{f'us a {benchmark.unit}':>14}{'ratio':>8}{'warm-up, ms':>13}",
     ]
     for name, timing in timings.items():
-        each = timing.median / benchmark.num_choices
+        each = timing.median / benchmark.num_units
         lines.append(
-            f"  {name:<44}{timing.median * 1e6:>11.0f}{each * 1e6:>13.2f}{timing.median / base:>8.2f}"
+            f"  {name:<44}{timing.median * 1e6:>11.0f}{each * 1e6:>14.3f}{timing.median / base:>8.2f}"
             f"{timing.warm_up * 1e3:>13.1f}"
         )
     ratio = timings[target.name].median / base
