@@ -61,9 +61,12 @@ def annotate(error: BaseException, gen_fn: GenerativeFunction[..., Any], body: C
 
 
 def where_of(error: BaseException) -> str | None:
-    """Return `model (file:line)` as noted on an error; None if no model was running."""
+    """Return `model (file:line)`, and the address if any, as noted on an error; None outside models."""
     where: Where | None = getattr(error, _WHERE, None)
-    return None if where is None else where.place
+    if where is None:
+        return None
+    path: Path = getattr(error, _PATH, ())
+    return f"{where.place}, at address {show(path)}," if path else where.place
 
 
 def location(gen_fn: GenerativeFunction[..., Any], body: Callable[..., Any]) -> str:
