@@ -105,12 +105,25 @@ def test_a_batch_of_normals_draws_for_each_element_whatever_is_batched(in_dims: 
     assert stats.kstest(samples, stats.norm(0.3, 1.7).cdf).pvalue > P_VALUE
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_batch_of_binomials_may_share_the_number_of_trials() -> None:
+    torch.manual_seed(0)
+    sampler = torch.func.vmap(lambda chance: g.binomial.family.sample(6, chance), randomness="different")
+
+    samples = sampler(torch.full((NUM_SAMPLES, 2), 0.3)).numpy()
+
+    # The variance of a count is 1.26, so the standard error of the mean is its root by that of the number.
+    assert abs(samples.mean() - 1.8) < 5 * (1.26 / samples.size) ** 0.5
+
+
 @pytest.mark.parametrize("low", [0.0, -1.5])
 def test_numbers_from_an_interval_of_python_numbers_follow_the_uniform_law(low: float) -> None:
+    sampler = torch.func.vmap(lambda _: g.uniform.family.sample(low, 2.0), randomness="different")
     torch.manual_seed(0)
-    samples = [float(g.uniform.family.sample(low, 2.0)) for _ in range(NUM_SAMPLES)]
+    alone = [float(g.uniform.family.sample(low, 2.0)) for _ in range(NUM_SAMPLES)]
 
-    assert stats.kstest(samples, stats.uniform(low, 2.0 - low).cdf).pvalue > P_VALUE
+    for samples in (alone, sampler(torch.zeros(NUM_SAMPLES)).numpy()):
+        assert stats.kstest(samples, stats.uniform(low, 2.0 - low).cdf).pvalue > P_VALUE
 
 
 def test_beta_draws_from_python_numbers_follow_scipys_law() -> None:

@@ -264,7 +264,9 @@ def test_control_flow_on_a_random_value_names_the_model_and_the_line() -> None:
 
     with pytest.raises(StagingError, match=r"branching \(.*test_jit.py:\d+\) cannot be staged: a branch"):
         jit(branching.simulate)()
-    with pytest.raises(StagingError, match=r"branching \(.*:\d+\), at address \('sub', 2\), cannot be staged"):
+    with pytest.raises(
+        StagingError, match=r"branching \(.*:\d+\), at address \('sub', 2\), cannot be staged"
+    ):
         jit(caller.simulate)()
     with pytest.raises(StagingError, match=r"counting \(.*test_jit.py:\d+\) cannot be staged"):
         jit(counting.simulate)()

@@ -50,7 +50,8 @@ class Binomial(TensorFamily):
         """Draw one count of the shape that the parameters broadcast to."""
         chance = success_probs(self.name, probs, logits)
         trials, chance = broadcast(*promote(total_count, chance))
-        return torch.binomial(trials.detach(), chance).long()
+        # Under vmap, torch.binomial needs trials that are as batched as the chance is.
+        return torch.binomial(trials.detach() + torch.zeros_like(chance), chance).long()
 
     def log_prob(
         self,

@@ -45,7 +45,7 @@ class Uniform(TensorFamily):
             if low == 0:
                 return share.mul_(high)
             # Rounding must not carry a value past the upper end, where its density is 0.
-            return share.mul_(high - low).add_(low).clamp_(max=high)
+            return share.mul_(high - low).add_(low).clamp(max=high)
         low, high = promote(low, high)
         return torch.lerp(low, high, standard_uniform(low, high))
 
