@@ -7,6 +7,7 @@ from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import EMPTY, ChoiceMap, Leaf
 from gen_core.choicemap_build import Choices, choicemap
+from gen_core.choose import choose
 from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, IntDiff, VectorDiff
 from gen_core.distribution import Distribution
 from gen_core.draw import draw, drawing
@@ -66,10 +67,11 @@ from gen_core.saving import (
 )
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, select, selection_of, where
+from gen_core.stack import stack
 from gen_core.surface import inline, param
 from gen_core.totals import total
 from gen_core.trace import Trace
-from gen_core.trace_batch import TraceBatch, choose, stack
+from gen_core.trace_batch import TraceBatch
 from gen_core.verify import verify_hints
 from gen_core.vmap import vmap
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch._C._functorch import is_batchedtensor, maybe_current_level, maybe_get_level
 
 from gen_core.errors import BatchSizeError, BatchStructureError, GenWarning, NotBatchableError
+from gen_core.stack import stack
 from gen_core.structure import Inner, Opaque, Structure, assemble, one_level, put_together, take_apart, within
 from gen_core.trace import Trace
-from gen_core.trace_batch import TraceBatch, stack
+from gen_core.trace_batch import TraceBatch
 from gen_core.where import where_of
 
 P = ParamSpec("P")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gen_core.errors import BatchStructureError
-from gen_core.structure import Apart, Inner, Opaque, Structure, put_together, take_apart, takes_apart
+from gen_core.structure import Structure, put_together, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
 from gen_core.trace import Trace
 
@@ -180,130 +180,15 @@ class TraceBatch(Generic[R_co]):
         return {id(column) for column, shared in zip(self.columns, self._is_shared, strict=True) if shared}
 
 
-def stack(traces: Sequence[Trace[T]]) -> TraceBatch[T]:
-    """Return ordinary traces of one structure as a batch; what they share is stored once.
-
-    Raises:
-        BatchStructureError: They differ in more than tensors: in their addresses, callees or in
-            arguments that are not tensors.
-    """
-    if not traces:
-        raise BatchStructureError("There is no batch of no traces: their structure would be unknown.")
-    parts = [take_apart(trace) for trace in traces]
-    structure = parts[0].structure
-    if all(part.structure == structure for part in parts):
-        columns = list(zip(*[part.tensors for part in parts], strict=True))
-    else:
-        columns = []
-        structure = _merge([take_apart(trace, once=False) for trace in traces], traces, columns)
-    is_shared = [all(tensor is column[0] for tensor in column) for column in columns]
-    stacked = [
-        column[0] if shared else torch.stack(column)
-        for column, shared in zip(columns, is_shared, strict=True)
-    ]
-    return TraceBatch(stacked, is_shared, structure, len(traces))
-
-
-@overload
-def choose(condition: Tensor, accepted: Trace[T], rejected: Trace[T]) -> Trace[T]: ...
-@overload
-def choose(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) -> TraceBatch[T]: ...
-def choose(condition: Tensor, accepted: Any, rejected: Any) -> Any:
-    """Return `accepted` where `condition` holds, else `rejected`: one trace, or one for each of a batch.
-
-    Python never asks for the condition's value, so that a step of Metropolis-Hastings batches and stages.
-
-    Args:
-        condition: Booleans, shape `()` for traces, `(n,)` for batches of n.
-        accepted: A trace, or a batch of n traces.
-        rejected: Another of the same structure.
-
-    Raises:
-        BatchStructureError: They differ in size or structure.
-    """
-    if isinstance(accepted, TraceBatch):
-        return _choose_each(condition, accepted, rejected)
-    if condition.dim():
-        raise BatchStructureError(
-            f"Expected a condition of shape () for traces, but got shape {tuple(condition.shape)}."
-        )
-    yes, no = take_apart(accepted, once=False), take_apart(rejected, once=False)
-    if yes.structure != no.structure:
-        raise BatchStructureError(_difference(accepted, rejected, 1))
-    pairs = zip(yes.tensors, no.tensors, strict=True)
-    return put_together([a if a is b else torch.where(condition, a, b) for a, b in pairs], yes.structure)
-
-
-def _choose_each(condition: Tensor, accepted: TraceBatch[T], rejected: TraceBatch[T]) -> TraceBatch[T]:
-    size = len(accepted)
-    if len(rejected) != size or condition.shape != (size,):
-        raise BatchStructureError(
-            f"Expected a condition of shape ({size},) and two batches of {size} traces, but got shape "
-            f"{tuple(condition.shape)} and a batch of {len(rejected)}."
-        )
-    if accepted.structure != rejected.structure:
-        accepted, rejected = accepted.spread(), rejected.spread()
-    if accepted.structure != rejected.structure:
-        raise BatchStructureError(_difference(accepted.wide, rejected.wide, 1))
-    columns, is_shared = [], []
-    sides = zip(accepted.columns, accepted.is_shared, rejected.columns, rejected.is_shared, strict=True)
-    for yes, yes_shared, no, no_shared in sides:
-        shared = yes_shared and no_shared and yes is no
-        is_shared.append(shared)
-        columns.append(yes if shared else _columns_where(condition, yes, yes_shared, no))
-    return TraceBatch(columns, is_shared, accepted.structure, size)
-
-
-def _merge(
-    parts: Sequence[Apart], traces: Sequence[Trace[Any]], columns: list[tuple[Tensor, ...]]
-) -> Structure:
-    """Return the structure that traces have in common, adding a column for each place of a tensor.
-
-    Python floats that differ become tensors.
-    """
-    tensors = [part.tensors for part in parts]
-
-    def merge(structures: Sequence[Structure]) -> Structure:
-        first = structures[0]
-        if all(isinstance(each, int) for each in structures):
-            columns.append(tuple(own[each] for own, each in zip(tensors, structures, strict=True)))  # type: ignore[index]
-            return len(columns) - 1
-        if isinstance(first, Opaque):
-            if all(each == first for each in structures):
-                return first
-            if all(isinstance(each, Opaque) and type(each.value) is float for each in structures):
-                columns.append(tuple(torch.tensor(each.value) for each in structures))  # type: ignore[union-attr]
-                return len(columns) - 1
-        if isinstance(first, Inner):
-            inner = [each for each in structures if isinstance(each, Inner) and _are_kin(each, first)]
-            if len(inner) == len(structures):
-                children = zip(*[each.parts for each in inner], strict=True)
-                return Inner(first.kind, first.rest, tuple(merge(each) for each in children))
-        position = next(i for i, each in enumerate(structures) if not _are_kin(each, first))
-        raise BatchStructureError(_difference(traces[0], traces[position], position))
-
-    return merge([part.structure for part in parts])
-
-
-def _are_kin(one: Structure, other: Structure) -> bool:
-    if isinstance(one, Inner) and isinstance(other, Inner):
-        return one.kind is other.kind and one.rest == other.rest and len(one.parts) == len(other.parts)
-    return type(one) is type(other) and one == other
-
-
-def _columns_where(condition: Tensor, yes: Tensor, yes_shared: bool, no: Tensor) -> Tensor:
-    if yes is no:
-        return yes
-    dims = yes.dim() - (0 if yes_shared else 1)
-    return torch.where(condition.reshape(-1, *[1] * dims), yes, no)
-
-
-def _difference(one: Any, other: Any, position: int) -> str:
+def structure_error(one: Any, other: Any, position: int) -> BatchStructureError:
+    """Return the error that says how two traces, or batches, differ in more than tensors."""
     here, there = set(one.choices.paths()), set(other.choices.paths())
     what = f"trace {position} has other choices than the first: {sorted(map(repr, here ^ there))[:3]}"
     if here == there:
         what = f"trace {position} has other arguments (that are not tensors) or callees than the first"
-    return f"Traces of a batch share one structure, but {what}. Make arguments tensors, or loop over traces."
+    return BatchStructureError(
+        f"Traces of a batch share one structure, but {what}. Make arguments tensors, or loop over traces."
+    )
 
 
 def _flatten(batch: Any) -> tuple[list[Any], Any]:
