@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from gen_core import Choices, Distribution, drawing
-from gen_core.draw import draw_sample
 from gen_distributions import bernoulli, normal
 from gen_dml import gen
 
@@ -45,7 +47,8 @@ class Networks(nn.Module):
         return (guess.score - self.model.assess(choices, len(x)).score) / len(x)
 
 
-def reparameterised(distribution: Distribution[..., Tensor], args: object, kwargs: object) -> Tensor:
-    """Draw differentiably in the parameters, where that is possible."""
-    draw = distribution.rsample if distribution.has_rsample else draw_sample
-    return draw(*args, **kwargs)
+def reparameterised(
+    distribution: Distribution[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Draw differentiably in the parameters."""
+    return distribution.rsample(*args, **kwargs)

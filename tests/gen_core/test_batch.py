@@ -22,6 +22,7 @@ from gen_core import (
     stack,
     vmap,
 )
+from gen_core.readable import stack_rows
 from gen_distributions import bernoulli, gamma, normal, poisson
 from gen_dml import gen, param
 
@@ -66,6 +67,42 @@ def test_weights_are_those_of_single_runs() -> None:
     assert weights.shape == (6,)
     for trace, weight in zip(traces, weights, strict=True):
         torch.testing.assert_close(weight, trace.project(select("y")))
+
+
+@pytest.mark.parametrize("size", [8, 5000])
+def test_scores_in_a_batch_are_those_of_single_runs_however_large_it_is(size: int) -> None:
+    @gen
+    def model() -> Tensor:
+        loc = normal(0.0, 2.0) @ "loc"
+        scale = gamma(2.0, 2.0) @ "scale"
+        also = normal(loc, scale) @ "also"
+        return normal(torch.stack([loc, also]), 0.5) @ "pair"
+
+    traces, weights = batch(lambda: model.generate({"also": 0.3}), size=size)()
+
+    for i in (0, 3, size - 1):
+        again = model.assess(traces[i].choices)
+        torch.testing.assert_close(traces.score[i], again.score)
+        torch.testing.assert_close(weights[i], traces[i].subtrace("also").score.double())
+        for name in ("loc", "scale", "also", "pair"):
+            expected = traces[i].subtrace(name)
+            torch.testing.assert_close(
+                expected.score, expected.gen_fn.assess(expected.choices, *expected.args).score.float()
+            )
+
+
+def test_rows_stack_as_torch_stacks_them() -> None:
+    a, b, c = torch.randn(3, 4), torch.randn(3, 4), torch.randn(3)
+
+    nested = torch.func.vmap(torch.func.vmap(lambda x, y: stack_rows([x, y])))(a, b)
+    mixed = torch.func.vmap(torch.func.vmap(lambda x, y: stack_rows([x, y]), (0, None)))(a, c)
+    inner = torch.func.vmap(torch.func.grad(lambda x, y: (stack_rows([x, y]) ** 2).sum()))(a[0], b[0])
+    outer = torch.func.grad(lambda x: (torch.func.vmap(lambda y: stack_rows([y, y]))(x) ** 2).sum())(c)
+
+    assert torch.equal(nested, torch.stack([a, b], -1))
+    assert torch.equal(mixed, torch.stack([a, c[:, None].expand(3, 4)], -1))
+    torch.testing.assert_close(inner, 2 * a[0])
+    torch.testing.assert_close(outer, 4 * c)
 
 
 def test_the_runs_draw_independently() -> None:

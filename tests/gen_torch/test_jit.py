@@ -146,6 +146,30 @@ def test_globals_and_closures_are_guards() -> None:
     assert mean.num_programs == 3
 
 
+def test_what_a_tuple_holds_is_a_guard() -> None:
+    settings = ([1.0], "x")
+    scaled = jit(lambda x: x * settings[0][0], backend="graph")
+
+    assert scaled(torch.tensor(3.0)) == 3.0
+    settings[0][0] = 2.0
+    assert scaled(torch.tensor(3.0)) == 6.0
+
+
+def test_few_and_many_choices_are_scored_alike() -> None:
+    @gen
+    def model(n: int) -> None:
+        x = torch.zeros(())
+        for i in range(n):
+            x = normal(x, 1.0) @ ("x", i)
+
+    for n in (3, 20):
+        torch.manual_seed(0)
+        expected = model.simulate(n)
+        torch.manual_seed(0)
+        trace = jit(model.simulate, backend="graph")(n)
+        same(trace, expected)
+
+
 def test_attributes_of_an_object_are_guards() -> None:
     class Model:
         def __init__(self) -> None:

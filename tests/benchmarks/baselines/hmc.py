@@ -16,6 +16,7 @@ def step(position: Tensor) -> Tensor:
     """Return the next state of the chain."""
     momentum = torch.randn(3)
     gradient, start = gradient_and_score(position)
+    score = start
     energy = 0.5 * momentum.square().sum() - start
     proposed = position
     for _ in range(NUM_LEAPFROGS):

@@ -18,4 +18,5 @@ def loss(networks: Networks, x: Tensor) -> Tensor:
     log_guide = -(0.5 * noise.square() + log_scale).sum()
     log_prior = -0.5 * z.square().sum()
     log_likelihood = -binary_cross_entropy_with_logits(networks.decoder(z), x, reduction="sum")
-    return (log_guide - log_prior - log_likelihood) / len(x)
+    bound: Tensor = (log_guide - log_prior - log_likelihood) / len(x)
+    return bound

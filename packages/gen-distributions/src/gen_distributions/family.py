@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
 from typing import Any, cast
@@ -70,7 +70,7 @@ class TensorFamily:
         """Return one requirement for each parameter that `arg_constraints` names."""
         given = dict(zip(self._parameter_names, args, strict=False)) | kwargs
         return [
-            Requirement(name, describe(constraint), constraint.check(_comparable(given[name])))
+            Requirement(name, describe(constraint), _check(constraint, given[name]))
             for name, constraint in self.arg_constraints.items()
             if given.get(name) is not None
         ]
@@ -80,9 +80,24 @@ class TensorFamily:
         return tuple(signature(cast(Any, self).sample).parameters)
 
 
-def _comparable(value: object) -> Any:
-    """Return a parameter as its constraint can check it: a Python float as it is, which is faster."""
-    return value if type(value) is float else promote(value)[0]
+def _check(constraint: Constraint, value: object) -> Any:
+    """Return where a parameter is as it must be: one boolean for Python floats, and for tensors that are."""
+    if type(value) is float:
+        return constraint.check(value)
+    tensor = promote(value)[0].detach()
+    lowest = _LOWEST.get(constraint)
+    # One number decides, many times faster than a boolean for each element. NaN is neither.
+    if lowest is not None and tensor.numel() and lowest(tensor.amin().item()):
+        return True
+    return constraint.check(tensor)
+
+
+_LOWEST: dict[Constraint, Callable[[float], bool]] = {
+    constraints.real: lambda lowest: lowest == lowest,
+    constraints.positive: lambda lowest: lowest > 0,
+    constraints.nonnegative: lambda lowest: lowest >= 0,
+}
+"""What the lowest element says about all."""
 
 
 def describe(constraint: Constraint) -> str:

@@ -48,8 +48,11 @@ class Normal(TensorFamily):
 
     def log_prob(self, value: Tensor, /, loc: TensorLike, scale: TensorLike) -> Tensor:
         """Return log N(value; loc, scale) for each element."""
+        is_centred = type(loc) is float and loc == 0.0
+        is_unit = type(scale) is float and scale == 1.0
         value, loc, scale = promote(value, loc, scale)
-        whitened = (value - loc) / scale
+        whitened = value if is_centred else value - loc
+        whitened = whitened if is_unit else whitened / scale
         # One pass over memory instead of four.
         return torch.addcmul(-HALF_LOG_TWO_PI - scale.log(), whitened, whitened, value=-0.5)
 
