@@ -409,3 +409,28 @@ def test_a_batch_of_traces_that_share_everything_keeps_its_size() -> None:
 
     assert all(traces.is_shared)
     assert batch(lambda trace: trace.project(ALL))(traces).shape == (3,)
+
+
+def test_one_tensor_may_be_batched_in_one_place_and_shared_in_another() -> None:
+    xs = torch.tensor([1.0, 2.0, 4.0])
+    square = torch.arange(9.0).reshape(3, 3)
+
+    distances = batch(lambda x, others: (x - others).abs(), in_dims=(0, None))(xs, xs)
+    reversed_order = batch(lambda others, x: (x - others).abs(), in_dims=(None, 0))(xs, xs)
+    across = batch(lambda row, column: row @ column, in_dims=(0, 1))(square, square)
+
+    assert torch.equal(distances, (xs[:, None] - xs).abs())
+    assert torch.equal(reversed_order, distances)
+    assert torch.equal(across, (square @ square).diagonal())
+
+
+def test_what_traces_share_may_be_batched_beside_them() -> None:
+    traces = posterior(5)
+
+    both = batch(lambda trace, x: (trace.args[0], x))(traces, XS)
+    slopes = traces.choices["slope"]
+    beside = batch(lambda trace, all_slopes: trace["slope"] - all_slopes, in_dims=(0, None))(traces, slopes)
+
+    assert both[0].shape == (5, 5)
+    assert torch.equal(both[1], XS)
+    assert torch.equal(beside, slopes[:, None] - slopes)

@@ -108,21 +108,35 @@ def _is_batch(value: object, dim: object) -> bool:
 
 def _narrow(value: Any, dim: int | None, dims: dict[int, int | None]) -> Any:
     """Note the batch dimension of every tensor; return the argument as the function sees its structure."""
+    if _is_batch(value, dim):
+        tensors, structure, whole = value.columns, value.structure, value.wide
+        found = [None if is_shared else 0 for is_shared in value.is_shared]
+    else:
+        (tensors, structure), whole = take_apart(value), value
+        found = [_dimension(tensor, dim) for tensor in tensors]
+    placed = [_place(tensor, own, dims) for tensor, own in zip(tensors, found, strict=True)]
+    if all(new is old for new, old in zip(placed, tensors, strict=True)):
+        return whole
+    return put_together(placed, structure)
+
+
+def _dimension(tensor: Tensor, dim: int | None) -> int | None:
     if dim is None:
-        return value
-    if isinstance(value, TraceBatch):
-        for column, is_shared in zip(value.columns, value.is_shared, strict=True):
-            dims[id(column)] = None if is_shared else 0
-        return value.wide
-    tensors, structure = take_apart(value)
-    for tensor in tensors:
-        if tensor.dim() == 0:
-            raise BatchSizeError(
-                f"A tensor of shape () has no dimension {dim} to batch over; pass None in in_dims for an "
-                f"argument that all runs share."
-            )
-        dims[id(tensor)] = dim % tensor.dim()
-    return put_together(tensors, structure)
+        return None
+    if tensor.dim() == 0:
+        raise BatchSizeError(
+            f"A tensor of shape () has no dimension {dim} to batch over; pass None in in_dims for an "
+            f"argument that all runs share."
+        )
+    return dim % tensor.dim()
+
+
+def _place(tensor: Tensor, dim: int | None, dims: dict[int, int | None]) -> Tensor:
+    """Note the batch dimension of one tensor; where it has another elsewhere, that of a view of it."""
+    if dims.get(id(tensor), dim) != dim:
+        tensor = tensor.view_as(tensor)
+    dims[id(tensor)] = dim
+    return tensor
 
 
 def _run(call: Callable[[tuple[Any, ...]], Any], inputs: _Inputs, chunk_size: int | None) -> Any:
