@@ -170,6 +170,21 @@ def test_few_and_many_choices_are_scored_alike() -> None:
         same(trace, expected)
 
 
+def test_changes_within_long_and_deep_containers_are_noticed() -> None:
+    table: dict[str, Any] = {"levels": [[[[0.0]]], *range(5000)]}
+
+    def read(x: Tensor) -> Any:
+        return x + table["levels"][0][0][0][0] + table["levels"][5000]
+
+    compiled = jit(read, backend="graph")
+
+    assert compiled(torch.tensor(0.0)) == 4999.0
+    table["levels"][0][0][0][0] = 1.0
+    assert compiled(torch.tensor(0.0)) == 5000.0
+    table["levels"][5000] = 7
+    assert compiled(torch.tensor(0.0)) == 8.0
+
+
 def test_attributes_of_an_object_are_guards() -> None:
     class Model:
         def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import ChoiceMap
 from gen_core.errors import GradientError
+from gen_core.parts import children
 from gen_core.readable import transforms_are_active
 from gen_core.results import ArgGradients, ChoiceGradients
 from gen_core.selection import Selection
@@ -168,7 +169,7 @@ def _inner(value: Any, gradient: Any, model: str) -> Tensor:
             f"{model} returns a Python {type(value).__name__} where the retgrad has a gradient. Return a "
             f"tensor, or use None where there is no gradient."
         )
-    parts, gradients = _children(value), _children(gradient)
+    parts, gradients = children(value), children(gradient)
     if parts is None or gradients is None or parts.keys() != gradients.keys():
         raise GradientError(
             f"Expected a retgrad in the structure of what {model} returns, {type(value).__name__}, "
@@ -181,16 +182,6 @@ def _inner(value: Any, gradient: Any, model: str) -> Tensor:
 def _arg_gradients(call: Call[Any], gradients: _Replaced) -> ArgGradients:
     found = _map_call(gradients.gradient, call)
     return ArgGradients(found.args, found.kwargs)
-
-
-def _children(value: Any) -> dict[Any, Any] | None:
-    if isinstance(value, tuple | list):
-        return dict(enumerate(value))
-    if isinstance(value, Mapping):
-        return dict(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: getattr(value, part.name) for part in fields(value)}
-    return None
 
 
 def _map(function: Callable[[object], object], value: Any) -> Any:

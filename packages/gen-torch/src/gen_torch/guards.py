@@ -21,7 +21,6 @@ MISSING = object()
 _SCALARS = (int, float, str, bool, bytes, complex, type(None), torch.dtype, torch.device)
 _SKIPPED_MODULES = ("torch", "gen_core", "gen_distributions", "gen_dml", "gen_torch", "math", "builtins")
 _CONTAINERS = (list, tuple, dict)
-_MAX_ELEMENTS = 1000
 
 
 class Guard(NamedTuple):
@@ -103,13 +102,13 @@ class _Walk:
                 yield from self.of(attribute)
 
 
-def fingerprint(value: object, depth: int = 3) -> object:
+def fingerprint(value: object, depth: int = 32) -> object:
     """Return something that is equal while `value` is the same: see the module's first lines."""
     if isinstance(value, _SCALARS):
         return type(value), value
-    if isinstance(value, list | tuple) and depth and len(value) <= _MAX_ELEMENTS:
+    if isinstance(value, list | tuple) and depth:
         return type(value), tuple(fingerprint(part, depth - 1) for part in value)
-    if isinstance(value, dict) and depth and len(value) <= _MAX_ELEMENTS:
+    if isinstance(value, dict) and depth:
         return dict, tuple((key, fingerprint(part, depth - 1)) for key, part in value.items())
     return _Identity(value)
 

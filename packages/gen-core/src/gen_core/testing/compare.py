@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from gen_core.call import Call
-from gen_core.testing.structure import children, tensors
+from gen_core.parts import children
+from gen_core.testing.structure import tensors
 
 
 def epsilon(values: Iterable[object]) -> float:

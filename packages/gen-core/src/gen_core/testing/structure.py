@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from gen_core.parts import children
+
 Place: TypeAlias = tuple[Any, ...]
 """The keys, indices and field names that lead to a leaf."""
-
-
-def children(value: Any) -> dict[Any, Any] | None:
-    """Return the parts of a tuple, list, mapping or dataclass by key, None for anything else."""
-    if isinstance(value, tuple | list):
-        return dict(enumerate(value))
-    if isinstance(value, Mapping):
-        return dict(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: getattr(value, part.name) for part in fields(value)}
-    return None
 
 
 def places(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
