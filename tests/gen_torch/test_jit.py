@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen_core import ChoiceMap, TraceBatch, batch, choose, select
+from gen_core import ChoiceMap, GradientError, TraceBatch, batch, choose, select
 from gen_distributions import bernoulli, gamma, normal, poisson, uniform
 from gen_dml import gen, param
 from gen_torch import StagingError, jit
@@ -250,6 +250,20 @@ def test_staged_functions_are_differentiable_as_eager_ones(backend: Backend) -> 
     same(gradients[1], gradients[0])
     with torch.no_grad():
         assert not compiled(XS.clone().requires_grad_())[0].requires_grad
+
+
+def test_a_second_derivative_through_a_program_is_an_error_and_within_it_is_not() -> None:
+    def cube(x: Tensor) -> Tensor:
+        return x * x * x
+
+    def slope(x: Tensor) -> Tensor:
+        return torch.autograd.grad(cube(x), x, create_graph=True)[0]
+
+    x = torch.tensor(2.0, requires_grad=True)
+
+    with pytest.raises(GradientError, match="A program has no second derivative"):
+        torch.autograd.grad(jit(cube, backend="graph")(x), x, create_graph=True)
+    assert torch.autograd.grad(jit(slope, backend="graph")(x), x)[0] == 12.0
 
 
 def test_gradients_may_be_taken_within() -> None:

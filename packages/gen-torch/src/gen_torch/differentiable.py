@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx
 
+from gen_core import GradientError
 from gen_core.structure import take_apart
 from gen_torch.staging import Staged, lift, staged_graph
 
@@ -77,6 +78,11 @@ def differentiable(parts: Halves, forward: Runner, backward: Runner) -> Runner:
 
         @staticmethod
         def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+            if torch.is_grad_enabled():
+                raise GradientError(
+                    "A program has no second derivative, which create_graph=True asks for. Take gradients "
+                    "within the function that is given to jit, or run it without jit."
+                )
             found = backward(*ctx.saved_tensors, *(gradients[i] for i in parts.varying))
             by_input = dict(zip(parts.leaves, found, strict=True))
             return tuple(by_input.get(i) for i in range(len(ctx.needs_input_grad)))
