@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, final
 
 from gen_core.address import Path, PathPart
@@ -33,6 +34,9 @@ class _Addresses(Selection):
     @property
     def selects_here(self) -> bool:
         return False
+
+    def keys(self) -> Collection[PathPart]:
+        return self._choices.child_keys()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Addresses):

@@ -78,7 +78,8 @@ def compare(old: object, new: object, old_version: int) -> Diff:
     """Compare an argument or return value with the one before it; every comparison comes through here.
 
     UNCHANGED for the same tensor object at the same version counter, a number, string or None of the
-    same type and value, an equal generative function, and tuples and frozen dataclasses of these.
+    same type and value, an equal generative function, the same object of a class that says
+    `is_persistent = True` (its objects never change), and tuples and frozen dataclasses of these.
     Lists, dicts, arrays, modules and other objects are UNKNOWN: they may have been changed in place.
 
     Args:
@@ -133,7 +134,7 @@ def is_same(old: Any, new: Any) -> bool:
         return all(is_same(getattr(old, name), getattr(new, name)) for name in parts)
     if getattr(kind, "is_generative_function", False):
         return bool(old == new)
-    return False
+    return old is new and getattr(kind, "is_persistent", False)
 
 
 def version_of(value: object) -> int:

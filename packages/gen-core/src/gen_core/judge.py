@@ -40,7 +40,7 @@ def judge_constraints(constraints: ChoiceMap, trace: Trace[Any]) -> None:
     """Raise or warn if `trace` did not visit all of `constraints`."""
     if constraints.is_empty or _policy.get() == "ignore":
         return
-    left = [path for path in constraints.paths() if not trace.visited(path)]
+    left = trace.unvisited(constraints)
     if left:
         _speak(UnvisitedConstraintsError(trace.gen_fn.name, left, list(trace.choices.paths())))
 

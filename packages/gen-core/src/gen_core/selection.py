@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -31,6 +31,13 @@ class Selection(ABC):
     def literals(self) -> Iterator[Path]:
         """Yield the addresses that the user wrote out: a mistake, where one does not exist."""
         return iter(())
+
+    def keys(self) -> Collection[PathPart] | None:
+        """Return keys outside of which nothing is selected, None if there may be anything.
+
+        So that a vector of a million elements need not ask for each.
+        """
+        return None
 
     def joined(self, other: Selection, /) -> Selection | None:
         """Return one selection of what both select, where that is simpler than their union."""
@@ -100,6 +107,9 @@ class _None(Selection):
     def selects_here(self) -> bool:
         return False
 
+    def keys(self) -> Collection[PathPart]:
+        return ()
+
     def __repr__(self) -> str:
         return "NONE"
 
@@ -127,6 +137,10 @@ class _Union(Selection):
     def selects_here(self) -> bool:
         return self.left.selects_here or self.right.selects_here
 
+    def keys(self) -> Collection[PathPart] | None:
+        left, right = self.left.keys(), self.right.keys()
+        return None if left is None or right is None else {*left, *right}
+
     def literals(self) -> Iterator[Path]:
         yield from self.left.literals()
         yield from self.right.literals()
@@ -147,6 +161,12 @@ class _Intersection(Selection):
     @property
     def selects_here(self) -> bool:
         return self.left.selects_here and self.right.selects_here
+
+    def keys(self) -> Collection[PathPart] | None:
+        left, right = self.left.keys(), self.right.keys()
+        if left is None or right is None:
+            return right if left is None else left
+        return left if len(left) <= len(right) else right
 
     def literals(self) -> Iterator[Path]:
         yield from self.left.literals()

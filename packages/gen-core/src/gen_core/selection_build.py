@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias, final
@@ -106,6 +106,9 @@ class _Select(Selection):
     @property
     def selects_here(self) -> bool:
         return False
+
+    def keys(self) -> Collection[PathPart] | None:
+        return self._children.keys() if self._rest is NONE else None
 
     def literals(self) -> Iterator[Path]:
         for parts, is_literal in self._patterns:

@@ -124,6 +124,10 @@ class Trace(ABC, Generic[R_co]):
         found = self.find(path)
         return found is not None and () in found.choices
 
+    def unvisited(self, constraints: ChoiceMap) -> list[Path]:
+        """Return the addresses of constraints that were not used; override to look at fewer of them."""
+        return [path for path in constraints.paths() if not self.visited(path)]
+
     @overload
     def __getitem__(self, address: Key[T], /) -> T: ...
     @overload

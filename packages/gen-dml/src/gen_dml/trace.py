@@ -60,5 +60,17 @@ class DynamicTrace(Trace[R_co]):
                 return record.visited(path[length:])
         return False
 
+    def unvisited(self, constraints: ChoiceMap) -> list[Path]:
+        """Return the addresses of constraints that were not used; callees answer for their own."""
+        left: list[Path] = []
+        for key in constraints.child_keys():
+            below = constraints.child(key)
+            record = self._records.get((key,))
+            if record is not None:
+                left += [(key, *path) for path in record.unvisited(below)]
+            else:
+                left += [(key, *path) for path in below.paths() if not self.visited((key, *path))]
+        return [()] if constraints.is_leaf else left
+
 
 register_trace(DynamicTrace, lambda t: (t.call, t.retval, t.score, Records(t.records)), DynamicTrace)

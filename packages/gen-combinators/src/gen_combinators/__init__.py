@@ -1,0 +1,1 @@
+"""Gen's combinators: generative functions built of generative functions."""

@@ -1,0 +1,1 @@
+"""Gen's static modelling language: functions parsed into graphs, with generated operations."""
