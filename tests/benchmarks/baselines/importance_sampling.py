@@ -18,9 +18,9 @@ def broadcast() -> Result:
     """Return coefficients, log weights and log evidence, by way of the (N, 50) means."""
     a, b, c = torch.randn(NUM_PARTICLES), torch.randn(NUM_PARTICLES), torch.randn(NUM_PARTICLES)
     means = a[:, None] + b[:, None] * XS + c[:, None] * XS**2
-    z = (YS - means) / NOISE
-    # The fastest of several ways to write it: one pass over memory for three operations.
-    log_weights = torch.addcmul(-LOG_SCALE, z, z, value=-0.5).sum(1).double()
+    rest = YS - means
+    # The fastest of several ways to write it: one pass over memory for four operations.
+    log_weights = torch.addcmul(-LOG_SCALE, rest, rest, value=-0.5 / NOISE**2).sum(1).double()
     return a, b, c, log_weights, log_weights.logsumexp(0) - LOG_N
 
 

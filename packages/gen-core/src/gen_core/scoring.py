@@ -257,10 +257,10 @@ def _column(arguments: Sequence[Any], values: Tensor, batch_dim: int, event_dim:
         column = stack_rows(arguments)
         missing = batch_dim - (column.dim() - 1 - event_dim)
         return column if missing <= 0 else column.reshape(len(column), *[1] * missing, *column.shape[1:])
+    if arguments.count(first) == len(arguments):
+        return first  # a number, as in one choice: families have short cuts for 0 and 1
     dtype = None
     if isinstance(first, float):
         dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
-    if arguments.count(first) == len(arguments):
-        return torch.tensor(first, dtype=dtype, device=values.device)
     column = torch.tensor(arguments, dtype=dtype, device=values.device)
     return column.reshape(-1, *[1] * (batch_dim + event_dim))

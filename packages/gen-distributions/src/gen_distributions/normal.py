@@ -15,6 +15,8 @@ from gen_distributions.family import TensorFamily
 from gen_distributions.tensors import TensorLike, promote, standard_normal
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+_SQUARES = slice(1e-12, 1e12)
+"""Scales of which float32 holds the square."""
 
 
 @final
@@ -49,11 +51,14 @@ class Normal(TensorFamily):
     def log_prob(self, value: Tensor, /, loc: TensorLike, scale: TensorLike) -> Tensor:
         """Return log N(value; loc, scale) for each element."""
         is_centred = type(loc) is float and loc == 0.0
-        is_unit = type(scale) is float and scale == 1.0
+        if type(scale) is float and _SQUARES.start < scale < _SQUARES.stop:
+            # One pass over memory for the whole quadratic.
+            value, loc = promote(value, loc)
+            distance = value if is_centred else value - loc
+            constant = distance.new_tensor(-HALF_LOG_TWO_PI - math.log(scale))
+            return torch.addcmul(constant, distance, distance, value=-0.5 / scale**2)
         value, loc, scale = promote(value, loc, scale)
-        whitened = value if is_centred else value - loc
-        whitened = whitened if is_unit else whitened / scale
-        # One pass over memory instead of four.
+        whitened = (value if is_centred else value - loc) / scale
         return torch.addcmul(-HALF_LOG_TWO_PI - scale.log(), whitened, whitened, value=-0.5)
 
 
