@@ -51,6 +51,16 @@ trace = model.simulate()
 assert trace["x"] == trace.retval and "coin" in trace
 assert model.generate({"x": 1.0}).trace["x"] == 1.0
 """,
+    "gen-combinators": """
+from gen_combinators import Map, Recurse, Unfold, deterministic, shared
+from gen_core import plugins
+from gen_distributions import normal
+assert plugins.combinator("recurse") is Recurse and not plugins.broken
+trace = Map(normal).simulate([0.0, 1.0], shared(1.0))
+assert trace.update({1: 2.5}).trace[1] == 2.5
+halves = deterministic(lambda n: (n, [n // 2, n - n // 2] if n > 1 else []))
+assert Recurse(halves, deterministic(lambda n, parts: sum(parts) or n), 2).simulate(5).retval == 5
+""",
     "gen-torch": """
 import torch
 from gen_core import plugins

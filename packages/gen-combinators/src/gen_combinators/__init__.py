@@ -1,1 +1,78 @@
 """Gen's combinators: generative functions built of generative functions."""
+
+from gen_combinators.call_at import call_at, choice_at
+from gen_combinators.custom import CustomDeterministic
+from gen_combinators.custom_gradient import CustomGradient
+from gen_combinators.deterministic import deterministic, with_gradient
+from gen_combinators.dimap import dimap, map_args, map_retval
+from gen_combinators.errors import (
+    BranchArgumentsError,
+    BranchesDifferError,
+    BranchIndexError,
+    ChangedArgumentsError,
+    ComputedKeyError,
+    CustomRetvalError,
+    DeterministicChoiceError,
+    FlagError,
+    InputsError,
+    KernelError,
+    LengthError,
+    LengthTypeError,
+    NoBranchesError,
+    ProductionError,
+    StepRetvalError,
+    TooManyChildrenError,
+)
+from gen_combinators.map import Map
+from gen_combinators.mask import Mask
+from gen_combinators.masked import Masked
+from gen_combinators.mix import mix
+from gen_combinators.or_else import or_else
+from gen_combinators.recurse import Recurse
+from gen_combinators.repeat import repeat
+from gen_combinators.scan import Scan
+from gen_combinators.shared import Shared, shared
+from gen_combinators.switch import Switch
+from gen_combinators.unfold import Unfold
+from gen_combinators.vector import Vector
+
+__all__ = [
+    "BranchArgumentsError",
+    "BranchIndexError",
+    "BranchesDifferError",
+    "ChangedArgumentsError",
+    "ComputedKeyError",
+    "CustomDeterministic",
+    "CustomGradient",
+    "CustomRetvalError",
+    "DeterministicChoiceError",
+    "FlagError",
+    "InputsError",
+    "KernelError",
+    "LengthError",
+    "LengthTypeError",
+    "Map",
+    "Mask",
+    "Masked",
+    "NoBranchesError",
+    "ProductionError",
+    "Recurse",
+    "Scan",
+    "Shared",
+    "StepRetvalError",
+    "Switch",
+    "TooManyChildrenError",
+    "Unfold",
+    "Vector",
+    "call_at",
+    "choice_at",
+    "deterministic",
+    "dimap",
+    "map_args",
+    "map_retval",
+    "mix",
+    "or_else",
+    "repeat",
+    "shared",
+    "with_gradient",
+]

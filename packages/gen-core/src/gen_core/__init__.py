@@ -7,6 +7,7 @@ from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import EMPTY, ChoiceMap, Leaf
 from gen_core.choicemap_build import Choices, choicemap
+from gen_core.choicemap_rows import rows
 from gen_core.choose import choose
 from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, IntDiff, VectorDiff
 from gen_core.distribution import Distribution
@@ -40,6 +41,7 @@ from gen_core.errors import (
     OutsideModelError,
     ParameterError,
     PluginConflictError,
+    RowsError,
     SelectionError,
     UnknownNameError,
     UnknownSelectionError,
@@ -132,6 +134,7 @@ __all__ = [
     "Records",
     "Requirement",
     "Rooms",
+    "RowsError",
     "Selection",
     "SelectionError",
     "Trace",
@@ -160,6 +163,7 @@ __all__ = [
     "register_choices",
     "register_trace",
     "rooms",
+    "rows",
     "save",
     "select",
     "selection_of",

@@ -175,6 +175,10 @@ class ChoiceMap(ABC):
             return EMPTY
         if self.is_leaf:
             return self if selection.selects_here else EMPTY
+        return self.filtered(selection)
+
+    def filtered(self, selection: Selection, /) -> ChoiceMap:
+        """Return the same for a branch, key by key; override what knows that many keys are alike."""
         return branch((key, self.child(key).filter(selection.child(key))) for key in self.child_keys())
 
     @final
@@ -183,6 +187,22 @@ class ChoiceMap(ABC):
         if self.is_leaf:
             return Leaf(function(self.value))
         return branch((key, self.child(key).map(function)) for key in self.child_keys())
+
+    def map_whole(self, function: Callable[[Any], object], /) -> ChoiceMap:
+        """Return the same as `map`, of a function that may be applied to many rows of a tensor at once."""
+        if self.is_leaf:
+            return Leaf(function(self.value))
+        return branch((key, self.child(key).map_whole(function)) for key in self.child_keys())
+
+    def overridden(self, other: ChoiceMap, /) -> ChoiceMap | None:
+        """Return these choices overridden by `other`, where that can be said of many keys at once."""
+        return None
+
+    def examples(self) -> list[Path]:
+        """Return the addresses, of elements that are alike those of one."""
+        if self.is_leaf:
+            return [()]
+        return [(key, *path) for key in self.child_keys() for path in self.child(key).examples()]
 
     @final
     def addresses(self) -> Selection:

@@ -19,13 +19,17 @@ def merge_under(left: ChoiceMap, right: ChoiceMap, prefix: Path = ()) -> ChoiceM
 
 def override(left: ChoiceMap, right: ChoiceMap) -> ChoiceMap:
     """Return the choices of both, those of `right` where the two touch."""
-    return _join(left, right, (), lambda path, old, new: new)
+    return _join(left, right, (), _replace)
 
 
 def children_of(choices: ChoiceMap) -> dict[PathPart, ChoiceMap]:
     """Return a new dict of the submaps that are not empty."""
     children = ((key, choices.child(key)) for key in choices.child_keys())
     return {key: child for key, child in children if not child.is_empty}
+
+
+def _replace(path: Path, left: ChoiceMap, right: ChoiceMap) -> ChoiceMap:
+    return right
 
 
 def _collide(path: Path, left: ChoiceMap, right: ChoiceMap) -> ChoiceMap:
@@ -47,6 +51,9 @@ def _join(
         return right
     if left.is_leaf or right.is_leaf:
         return touch(path, left, right)
+    whole = left.overridden(right) if touch is _replace else None
+    if whole is not None:
+        return whole
     children = children_of(left)
     for key, new in children_of(right).items():
         old = children.get(key)

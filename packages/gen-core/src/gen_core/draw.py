@@ -53,6 +53,11 @@ def check_parameters(
             raise ParameterError(distribution.name, requirement.parameter, requirement.must, given)
 
 
+def is_drawing_plainly() -> bool:
+    """Return whether draws are this module's own, so that one can stand for those of many runs at once."""
+    return _draw.get() is None
+
+
 @contextmanager
 def drawing(replacement: Draw) -> Iterator[None]:
     """Draw through `replacement` while the block runs."""

@@ -403,3 +403,15 @@ class NotBatchableError(GenError, RuntimeError):
             f"{where or 'The function'} cannot be batched: {reason}. Use torch.where instead of `if`, a "
             f"fixed number of choices instead of a random one, or batch(..., fallback='loop')."
         )
+
+
+class RowsError(GenError, ValueError):
+    """The values of many elements do not have one row for each element."""
+
+    def __init__(self, shapes: dict[Path, tuple[int, ...]], num_keys: int | None = None) -> None:
+        each = ", ".join(f"{show(path)}: {shape}" for path, shape in list(shapes.items())[:5])
+        keys = "" if num_keys is None else f" and {num_keys} keys"
+        super().__init__(
+            f"Expected tensors whose first dimension is the elements', the same in all, but got the shapes "
+            f"{each}{keys}."
+        )

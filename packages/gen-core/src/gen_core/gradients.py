@@ -14,7 +14,7 @@ from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import ChoiceMap
 from gen_core.errors import GradientError
-from gen_core.parts import children
+from gen_core.parts import children, is_persistent_sequence
 from gen_core.readable import transforms_are_active
 from gen_core.results import ArgGradients, ChoiceGradients
 from gen_core.selection import Selection
@@ -29,18 +29,18 @@ def choice_gradients(trace: Trace[Any], selection: Selection, retgrad: object) -
     """
     values = trace.choices.filter(selection)
     leaves = _Leaves()
-    selected = values.map(leaves.add)
-    _refuse_discrete(trace, values, selected)
+    values.map_whole(leaves.add)
+    _refuse_discrete(trace, values)
     _map_call(leaves.add, trace.call)
 
     def objective(at: tuple[Tensor, ...]) -> Tensor:
         replaced = _Replaced(at)
-        chosen = values.map(replaced.next)
+        chosen = values.map_whole(replaced.next)
         call = _map_call(replaced.next, trace.call)
         return _objective(rooms.assess(call, _constants(trace.choices).override(chosen)), retgrad)
 
     gradients = _Replaced(leaves.gradients(objective))
-    chosen = values.map(gradients.next)
+    chosen = values.map_whole(gradients.next)
     return ChoiceGradients(_arg_gradients(trace.call, gradients), values, chosen)
 
 
@@ -104,8 +104,7 @@ class _Replaced:
 
     def next(self, value: object) -> object:
         """Return what replaces a leaf; return others as they are."""
-        is_leaf = isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
-        return next(self._tensors) if is_leaf else value
+        return next(self._tensors) if _is_float(value) else value
 
     def gradient(self, value: object) -> object:
         """Return the gradient in a leaf, None in others."""
@@ -128,16 +127,20 @@ def _map_call(function: Callable[[object], object], call: Call[Any]) -> Call[Any
 
 
 def _constants(choices: ChoiceMap) -> ChoiceMap:
-    return choices.map(lambda value: value.detach() if isinstance(value, Tensor) else value)
+    return choices.map_whole(lambda value: value.detach() if isinstance(value, Tensor) else value)
 
 
-def _refuse_discrete(trace: Trace[Any], values: ChoiceMap, leaves: ChoiceMap) -> None:
-    for path in values.paths():
-        if leaves[path] is values[path] or _is_discrete(trace.find(path)):
+def _refuse_discrete(trace: Trace[Any], values: ChoiceMap) -> None:
+    for path in values.examples():
+        if not _is_float(values[path]) or _is_discrete(trace.find(path)):
             raise GradientError(
                 f"The choice at {path!r} of {trace.gen_fn.name} is discrete or not a tensor, so it has no "
                 f"gradient. Leave it out of the selection."
             )
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
 
 
 def _is_discrete(choice: Trace[Any] | None) -> bool:
@@ -164,6 +167,8 @@ def _inner(value: Any, gradient: Any, model: str) -> Tensor:
                 f"but got shape {tuple(given.shape)}."
             )
         return (value * given).sum()
+    if is_persistent_sequence(value) and isinstance(gradient, Tensor):
+        return _inner(value.stack(), gradient, model)
     if isinstance(value, float | int):
         raise GradientError(
             f"{model} returns a Python {type(value).__name__} where the retgrad has a gradient. Return a "
@@ -187,7 +192,7 @@ def _arg_gradients(call: Call[Any], gradients: _Replaced) -> ArgGradients:
 def _map(function: Callable[[object], object], value: Any) -> Any:
     """Apply `function` to the leaves of tuples, lists, dicts and dataclasses."""
     kind = type(value)
-    if kind is tuple or kind is list:
+    if kind is tuple or kind is list or is_persistent_sequence(value):
         return kind(_map(function, part) for part in value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return kind(*(_map(function, part) for part in value))

@@ -17,6 +17,7 @@ from gen_core.address import Path
 from gen_core.arguments import NO_KWARGS
 from gen_core.choice import ChoiceTrace
 from gen_core.errors import ChangedInPlaceError, ParameterError
+from gen_core.given import GivenBy
 from gen_core.readable import elements_of_batches, is_compiling, stack_rows, values_are_readable
 from gen_core.shapes import check_shape
 from gen_core.totals import total_dtype
@@ -60,6 +61,9 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
 
 def sum_scores(choices: Sequence[ChoiceTrace[Any]]) -> Tensor:
     """Return the sum of the scores of scored choices, by columns where they share one."""
+    if len(choices) == 1:
+        only = choices[0].score
+        return only.to(total_dtype(only))
     columns: dict[int, tuple[Tensor, list[int]]] = {}
     total: Tensor | None = None
     for choice in choices:
@@ -91,6 +95,8 @@ def given_value(call: Call[Any], value: object, path: Path = ()) -> Any:
     """
     distribution: Distribution[..., Any] = call.gen_fn  # type: ignore[assignment]
     family = distribution.family
+    if isinstance(value, GivenBy):
+        value = value.value(call)
     converted = family.convert(value, *call.args, **call.kwargs)
     if isinstance(converted, Tensor) and (
         converted.dim() or family.event_dim or not all(map(_is_scalar, call.args))

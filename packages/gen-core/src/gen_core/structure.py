@@ -6,9 +6,10 @@ put together: comparisons of arguments go by identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, final
 
@@ -52,6 +53,18 @@ def put_together(tensors: Sequence[Any], structure: Structure) -> Any:
     `StandIn`, so that it is taken again where a tensor would be.
     """
     return _put([part if isinstance(part, Tensor) else StandIn(part) for part in tensors], structure)
+
+
+def putter(structure: Structure) -> Callable[[Sequence[Any]], Any]:
+    """Return a function that does what `put_together` does for one structure, faster: for many values."""
+    if isinstance(structure, int):
+        return itemgetter(structure)
+    if isinstance(structure, Opaque):
+        value = structure.value
+        return lambda tensors: value
+    unflatten, rest = _node(structure.kind).unflatten, structure.rest.value
+    parts = [putter(part) for part in structure.parts]
+    return lambda tensors: unflatten([part(tensors) for part in parts], rest)
 
 
 def within(tensors: Sequence[Any], structure: Structure) -> Apart:

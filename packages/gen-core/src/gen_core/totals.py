@@ -16,7 +16,8 @@ def total(terms: Iterable[Tensor]) -> Tensor:
     """
     result = None
     for term in terms:
-        wide = term.to(total_dtype(term))
+        dtype = total_dtype(term)
+        wide = term if term.dtype is dtype else term.to(dtype)
         result = wide if result is None else result + wide
     return torch.zeros((), dtype=torch.float64) if result is None else result
 

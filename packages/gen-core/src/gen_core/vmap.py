@@ -141,9 +141,9 @@ class VmapTrace(Trace[R]):
 
     __slots__ = ("_batch",)
 
-    def __init__(self, call: Call[Any], batch: TraceBatch[Any]) -> None:
-        """Record a batch of runs."""
-        super().__init__(call, batch.retval, batch.score.sum())
+    def __init__(self, call: Call[Any], batch: TraceBatch[Any], score: Tensor | None = None) -> None:
+        """Record a batch of runs; `score` is the sum of theirs."""
+        super().__init__(call, batch.retval, batch.score.sum() if score is None else score)
         self._batch = batch
 
     @property
@@ -162,4 +162,5 @@ class VmapTrace(Trace[R]):
         return found
 
 
-register_trace(VmapTrace, lambda t: (t.call, t.batch), VmapTrace)
+# With the score: in a batch of such traces it is not the sum over all of their runs.
+register_trace(VmapTrace, lambda t: (t.call, t.batch, t.score), VmapTrace)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from gen_core.address import Path, show
 
@@ -34,6 +34,23 @@ class Where:
         return f"Raised in {self.place}{at}."
 
 
+class Origin(NamedTuple):
+    """The line of the user's source that a line of generated code stands for."""
+
+    file: str
+    line: int
+
+
+def generated_from(file: str, lines: Mapping[int, Origin]) -> None:
+    """Note where the lines of generated code come from; `file` is what its code object calls its file."""
+    _ORIGINS[file] = lines
+
+
+def forget_generated(file: str) -> None:
+    """Forget what `generated_from` noted."""
+    _ORIGINS.pop(file, None)
+
+
 def annotate_address(error: BaseException, path: Path) -> None:
     """Note on `error` that it comes from `path` of the body that now sees it."""
     setattr(error, _PATH, path + getattr(error, _PATH, ()))
@@ -50,7 +67,7 @@ def annotate(error: BaseException, gen_fn: GenerativeFunction[..., Any], body: C
         line = _line_in(error.__traceback__, code)
         if code is None or line is None:
             return
-        where = Where(gen_fn.name, code.co_filename, line)
+        where = Where(gen_fn.name, *_origin(code, line))
         setattr(error, _WHERE, where)
     previous: str | None = getattr(error, _NOTE, None)
     if previous is not None:
@@ -77,15 +94,24 @@ def location(gen_fn: GenerativeFunction[..., Any], body: Callable[..., Any]) -> 
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code is code:
-            return f"{gen_fn.name} ({code.co_filename}:{frame.f_lineno})"
+            return _place(gen_fn, _origin(code, frame.f_lineno))
         frame = frame.f_back
-    return f"{gen_fn.name} ({code.co_filename}:{code.co_firstlineno})"
+    return _place(gen_fn, _origin(code, code.co_firstlineno))
 
 
 def code_of(body: Callable[..., Any]) -> CodeType | None:
     """Return the code object of a function or bound method."""
     code = getattr(getattr(body, "__func__", body), "__code__", None)
     return code if isinstance(code, CodeType) else None
+
+
+def _origin(code: CodeType, line: int) -> Origin:
+    lines = _ORIGINS.get(code.co_filename, {})
+    return lines.get(line) or Origin(code.co_filename, line)
+
+
+def _place(gen_fn: GenerativeFunction[..., Any], origin: Origin) -> str:
+    return f"{gen_fn.name} ({origin.file}:{origin.line})"
 
 
 def _line_in(traceback: TracebackType | None, code: CodeType | None) -> int | None:
@@ -99,3 +125,4 @@ def _line_in(traceback: TracebackType | None, code: CodeType | None) -> int | No
 _PATH = "__gen_path__"
 _WHERE = "__gen_where__"
 _NOTE = "__gen_note__"
+_ORIGINS: dict[str, Mapping[int, Origin]] = {}

@@ -34,7 +34,7 @@ def regenerate(
     retval = run.execute()
     for path, record in run.vanished():
         if type(record) is not ChoiceTrace:
-            run.weights.append(-rooms.project(record, NONE))
+            run.ledger.weights.append(-rooms.project(record, NONE))
         run.replace(record, path, record.choices)
     return run.finish(retval)
 
@@ -58,7 +58,7 @@ class _Regenerate(Edit):
             return self.keep_choice(call, path, old)
         if old is not None:
             if type(old) is not ChoiceTrace:
-                self.weights.append(-rooms.project(old, NONE))
+                self.ledger.weights.append(-rooms.project(old, NONE))
             self.replace(old, path, old.choices)
         return self.draw_choice(call, path)
 
@@ -69,7 +69,7 @@ class _Regenerate(Edit):
             return self.enter(path, *rooms.generate(call, EMPTY))
         if old.gen_fn is not call.gen_fn and old.gen_fn != call.gen_fn:
             return self.enter_edited(path, old, regenerate_by_generate(old, call, selected))
-        diffs = self.argdiffs(old, call)
+        diffs = self.hints.argdiffs(old, call)
         if selected is NONE and all_unchanged(diffs):
             kept: T = self.keep_callee(path, old)
             return kept

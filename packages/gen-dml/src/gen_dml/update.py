@@ -61,7 +61,7 @@ class _Update(Edit):
             value = self.draw_choice(call, path)
         else:
             value = given_value(call, given.value, path)
-            self.gained.append(self.add_choice(call, path, value))
+            self.ledger.gained.append(self.add_choice(call, path, value))
         if old is not None:
             self.lose(old)
             self.replace(old, path, old.choices)
@@ -74,7 +74,7 @@ class _Update(Edit):
             return self.enter(path, *rooms.generate(call, given))
         if old.gen_fn is not call.gen_fn and old.gen_fn != call.gen_fn:
             return self.enter_edited(path, old, update_by_generate(old, call, given))
-        diffs = self.argdiffs(old, call)
+        diffs = self.hints.argdiffs(old, call)
         if given.is_empty and all_unchanged(diffs):
             kept: T = self.keep_callee(path, old)
             return kept
@@ -84,6 +84,6 @@ class _Update(Edit):
     def lose(self, old: Any) -> None:
         """Take the old density of a choice or callee out of the weight."""
         if type(old) is ChoiceTrace:
-            self.lost.append(old)
+            self.ledger.lost.append(old)
         else:
-            self.weights.append(-old.score)
+            self.ledger.weights.append(-old.score)

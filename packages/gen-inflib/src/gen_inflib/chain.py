@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from gen_core import Trace
 from gen_inflib.counts import check_count
-from gen_inflib.kernels import Kernel, moves_of
+from gen_inflib.kernel import Kernel, moves_of
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

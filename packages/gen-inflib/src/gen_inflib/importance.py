@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from functools import lru_cache
+from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
-
-from gen_core import Call, Choices, Trace, choicemap
-from gen_distributions import uniform
+from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choicemap
+from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleObservationsError
 from gen_inflib.particle import draw_particle
+from gen_inflib.particles import Crowd, draw_crowd
+from gen_inflib.weighted import Weighted, weighted
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 
 def importance_sampling(
@@ -26,6 +21,8 @@ def importance_sampling(
     *,
     num_particles: int,
     proposal: Call[Any] | None = None,
+    batched: bool | None = None,
+    compile: bool = False,
 ) -> Weighted[R]:
     """Approximate the posterior by weighted traces.
 
@@ -42,6 +39,8 @@ def importance_sampling(
         num_particles: How many traces to draw.
         proposal: A generative function with its arguments, whose choices have the model's addresses and
             may be any of those that are not observed.
+        batched: Whether to draw all particles at once; by default, where model and proposal allow it.
+        compile: Whether to compile the batch, through gen-torch; the program is kept for the next call.
 
     Returns:
         The traces with normalised weights, and an estimate of the log marginal likelihood.
@@ -51,58 +50,35 @@ def importance_sampling(
         AddressCollisionError: The proposal proposes what is observed.
         ImpossibleObservationsError: Every particle has probability zero.
         UndefinedWeightError: The weight of a particle is NaN or +inf.
+        NotBatchableError: `batched` or `compile` was asked for, and the model does not allow it.
 
     Source: Owen, Monte Carlo theory, methods and examples (2013), chapter 9.
     """
     check_count("num_particles", num_particles)
     given = choicemap(observations)
-    particles = [draw_particle(model, given, proposal) for _ in range(num_particles)]
-    log_weights = torch.stack([particle.weight for particle in particles])
-    log_total = log_weights.logsumexp(0)
-    if log_total == -math.inf:
-        raise ImpossibleObservationsError(model.gen_fn.name, num_particles)
-    return Weighted(
-        traces=tuple(particle.trace for particle in particles),
-        log_weights=log_weights - log_total,
-        log_marginal_likelihood=log_total - math.log(num_particles),
-    )
+    if compile:
+        crowd = _draw_compiled(model, given, proposal, num_particles)
+    else:
+        crowd = draw_crowd(lambda: draw_particle(model, given, proposal), num_particles, batched)
+    return weighted(crowd.traces, crowd.log_weights, why_looped=crowd.why_looped)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Weighted(Generic[R_co]):
-    """Traces with weights: an approximation of a posterior."""
+def _draw_compiled(
+    model: Call[Any], observations: ChoiceMap, proposal: Call[Any] | None, num_particles: int
+) -> Crowd:
+    guide = proposal.gen_fn if proposal is not None else None
+    program = _program(model.gen_fn, guide, num_particles)
+    guide_args = (proposal.args, dict(proposal.kwargs)) if proposal is not None else None
+    return Crowd(*program((model.args, dict(model.kwargs)), observations, guide_args))
 
-    traces: tuple[Trace[R_co], ...]
-    log_weights: Tensor
-    """Normalised, so that their exponentials sum to 1; shape `(num_particles,)`, in nats."""
-    log_marginal_likelihood: Tensor
-    """An estimate of log p(observations), shape `()`, in nats; its exponential is unbiased."""
 
-    @property
-    def effective_sample_size(self) -> Tensor:
-        """One over the sum of the squared weights, shape `()`: between 1 and the number of traces."""
-        return (-(2 * self.log_weights).logsumexp(0)).exp()
+@lru_cache(maxsize=64)
+def _program(
+    model: GenerativeFunction[..., Any], guide: GenerativeFunction[..., Any] | None, num_particles: int
+) -> Any:
+    def draw(model_args: Any, observations: ChoiceMap, guide_args: Any) -> Any:
+        call = Call(model, *model_args)
+        proposal = None if guide is None else Call(guide, *guide_args)
+        return batch(lambda: draw_particle(call, observations, proposal), size=num_particles)()
 
-    def expectation(self, function: Callable[[Trace[R_co]], Tensor | float]) -> Tensor:
-        """Return the weighted mean of `function` over the traces, in the weights' dtype.
-
-        Args:
-            function: Maps a trace to a number or a tensor; all of one shape.
-
-        Returns:
-            The shape that `function` returns.
-        """
-        values = [torch.as_tensor(function(trace)).to(self.log_weights) for trace in self.traces]
-        mean: Tensor = torch.tensordot(self.log_weights.exp(), torch.stack(values), 1)
-        return mean
-
-    def sample(self, num_samples: int) -> tuple[Trace[R_co], ...]:
-        """Draw traces in proportion to their weights, independently and with replacement."""
-        check_count("num_samples", num_samples)
-        cumulative = self.log_weights.detach().exp().cumsum(0)
-        points = uniform.sample(cumulative.new_zeros(num_samples), cumulative[-1])
-        # Rounding must not carry a point past the last trace that has any weight.
-        last = int(torch.searchsorted(cumulative, cumulative[-1]))
-        indices = torch.searchsorted(cumulative, points, right=True).clamp(max=last)
-        return tuple(self.traces[index] for index in indices.tolist())
+    return compiled(draw, "importance_sampling(compile=True)")

@@ -1,92 +1,190 @@
-"""Kernels, and how they mix: each moves a trace and leaves the distribution of traces as it is."""
+"""How kernels mix: one after another, one of several by chance, one many times.
+
+What each returns is a kernel; an adaptive one, if a kernel in it adapts. Each knows its reversal
+(`gen_inflib/reversal.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, final
 
 import torch
+from torch import Tensor
 
-from gen_core import GenerativeFunction, Trace
+from gen_core import Trace
+from gen_core.readable import values_are_readable
 from gen_distributions import categorical
+from gen_inflib.accept import choose_values
+from gen_inflib.adaptive import AdaptiveKernel, AnyKernel, Progress, Stepped, as_adaptive, is_adaptive
 from gen_inflib.counts import check_count
+from gen_inflib.errors import MixtureError
+from gen_inflib.kernel import Kernel, Move, Moves, moves_of
 
 R = TypeVar("R")
-
-Kernel: TypeAlias = Callable[[Trace[R]], tuple[Trace[R], Any]]
-"""Any function from a trace to a trace and a record of what happened.
-
-`partial(metropolis_hastings, proposal=select("x"))` is one. Two kernels that leave a distribution as it is
-do so one after the other, too.
-"""
+Made = tuple[Trace[Any], Moves]
 
 
-class Move(NamedTuple):
-    """One step of one kernel."""
+def cycle(*kernels: AnyKernel[R]) -> Any:
+    """Return the kernel that applies each of `kernels`, in order.
 
-    kernel: str
-    """The kernel's name."""
-    info: Any
-    """What the kernel returned beside the trace."""
-
-
-class Moves(NamedTuple):
-    """The steps that a composed kernel took, in order."""
-
-    moves: tuple[Move, ...]
+    Raises:
+        KernelError: One of them is no kernel.
+    """
+    parts = Cycle(tuple(map(as_adaptive, kernels)))
+    return parts if any(map(is_adaptive, kernels)) else Composed(parts)
 
 
-def cycle(*kernels: Kernel[R]) -> Kernel[R]:
-    """Return the kernel that applies each of `kernels`, in order."""
+def repeat(kernel: AnyKernel[R], times: int) -> Any:
+    """Return the kernel that applies `kernel` so many times.
 
-    def cycle(trace: Trace[R]) -> tuple[Trace[R], Moves]:
-        moves: list[Move] = []
-        for kernel in kernels:
-            trace, info = kernel(trace)
-            moves.extend(moves_of(kernel, info))
-        return trace, Moves(tuple(moves))
+    Raises:
+        CountError: `times` is less than 1.
+        KernelError: It is no kernel.
+    """
+    check_count("times", times)
+    part = Repeat(as_adaptive(kernel), times)
+    return part if is_adaptive(kernel) else Composed(part)
 
-    return cycle
 
-
-def mixture(kernels: Sequence[tuple[float, Kernel[R]]]) -> Kernel[R]:
+def mixture(kernels: Sequence[tuple[float, AnyKernel[R]]]) -> Any:
     """Return the kernel that applies one of several, picked at random.
+
+    In a batch every chain picks its own, so all are run and each chain keeps what its own gave.
 
     Args:
         kernels: Pairs of a weight and a kernel. Weights are nonnegative and need not sum to 1; they must
             not depend on the trace.
+
+    Raises:
+        MixtureError: There are no kernels, or the weights are no weights.
+        KernelError: One of them is no kernel.
     """
-    weights = torch.tensor([weight for weight, _ in kernels], dtype=torch.float64)
-
-    def mixture(trace: Trace[R]) -> tuple[Trace[R], Moves]:
-        _, kernel = kernels[int(categorical.sample(weights))]
-        trace, info = kernel(trace)
-        return trace, Moves(tuple(moves_of(kernel, info)))
-
-    return mixture
+    weights = [float(weight) for weight, _ in kernels]
+    if not weights or min(weights) < 0 or not 0 < sum(weights) < float("inf"):
+        raise MixtureError(weights)
+    parts = Mixture(tuple(weights), tuple(as_adaptive(kernel) for _, kernel in kernels))
+    return parts if any(is_adaptive(kernel) for _, kernel in kernels) else Composed(parts)
 
 
-def repeat(kernel: Kernel[R], times: int) -> Kernel[R]:
-    """Return the kernel that applies `kernel` so many times."""
-    check_count("times", times)
-    return cycle(*[kernel] * times)
+@final
+@dataclass(frozen=True)
+class Composed(Generic[R]):
+    """The plain kernel that a composition of plain kernels is."""
+
+    parts: Cycle | Repeat | Mixture
+
+    @property
+    def __name__(self) -> str:
+        return type(self.parts).__name__.lower()
+
+    def __call__(self, trace: Trace[R], /) -> tuple[Trace[R], Moves]:
+        """Take a step."""
+        moved, _, moves = self.parts.step(trace, self.parts.initial(trace), _ANY_TIME)
+        return moved, moves
 
 
-def moves_of(kernel: Kernel[Any], info: object) -> Sequence[Move]:
-    """Return the single steps of which `info` is the record."""
-    return info.moves if isinstance(info, Moves) else [Move(kernel_name(kernel), info)]
+@final
+@dataclass(frozen=True)
+class Cycle:
+    """Kernels one after another; the state is a tuple of theirs."""
+
+    kernels: tuple[AdaptiveKernel, ...]
+
+    def initial(self, trace: Trace[Any], /) -> tuple[Any, ...]:
+        """Return the first state of each."""
+        return tuple(kernel.initial(trace) for kernel in self.kernels)
+
+    def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
+        """Take a step of each."""
+        states: list[Any] = []
+        moves: list[Move] = []
+        for kernel, own in zip(self.kernels, state, strict=True):
+            trace, after, info = kernel.step(trace, own, progress)
+            states.append(after)
+            moves.extend(moves_of(kernel, info))
+        return Stepped(trace, tuple(states), Moves(tuple(moves)))
+
+    def frozen(self, state: Any, /) -> Kernel[Any]:
+        """Return the cycle of what they learned."""
+        frozen: Kernel[Any] = cycle(*_frozen(self.kernels, state))
+        return frozen
 
 
-def kernel_name(kernel: object) -> str:
-    """Return the name of a kernel: a function's own, and for a `partial` its arguments too."""
-    if isinstance(kernel, partial):
-        given = [*map(_brief, kernel.args), *map(_brief, kernel.keywords.values())]
-        return f"{kernel_name(kernel.func)}({', '.join(given)})"
-    return str(getattr(kernel, "__name__", type(kernel).__name__))
+@final
+@dataclass(frozen=True)
+class Repeat:
+    """One kernel many times, with one state."""
+
+    kernel: AdaptiveKernel
+    times: int
+
+    def initial(self, trace: Trace[Any], /) -> Any:
+        """Return the kernel's first state."""
+        return self.kernel.initial(trace)
+
+    def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
+        """Take the steps."""
+        moves: list[Move] = []
+        for _ in range(self.times):
+            trace, state, info = self.kernel.step(trace, state, progress)
+            moves.extend(moves_of(self.kernel, info))
+        return Stepped(trace, state, Moves(tuple(moves)))
+
+    def frozen(self, state: Any, /) -> Kernel[Any]:
+        """Return what it learned, as many times."""
+        frozen: Kernel[Any] = repeat(self.kernel.frozen(state), self.times)
+        return frozen
 
 
-def _brief(value: object) -> str:
-    if isinstance(value, GenerativeFunction):
-        return value.name
-    return value.__name__ if hasattr(value, "__name__") else repr(value)
+@final
+@dataclass(frozen=True)
+class Mixture:
+    """One of several kernels by chance; only the one that is picked learns."""
+
+    weights: tuple[float, ...]
+    kernels: tuple[AdaptiveKernel, ...]
+
+    def initial(self, trace: Trace[Any], /) -> tuple[Any, ...]:
+        """Return the first state of each."""
+        return tuple(kernel.initial(trace) for kernel in self.kernels)
+
+    def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
+        """Pick a kernel, and take its step."""
+        picked = categorical.sample(torch.tensor(self.weights, dtype=torch.float64))
+        if values_are_readable():
+            return self._step_of(int(picked), trace, state, progress)
+        return self._step_of_all(picked, trace, state, progress)
+
+    def frozen(self, state: Any, /) -> Kernel[Any]:
+        """Return the mixture of what they learned."""
+        frozen = _frozen(self.kernels, state)
+        mixed: Kernel[Any] = mixture(list(zip(self.weights, frozen, strict=True)))
+        return mixed
+
+    def _step_of(self, picked: int, trace: Trace[Any], state: Any, progress: Progress) -> Stepped:
+        kernel = self.kernels[picked]
+        trace, after, info = kernel.step(trace, state[picked], progress)
+        states = (*state[:picked], after, *state[picked + 1 :])
+        return Stepped(trace, states, Moves(tuple(moves_of(kernel, info))))
+
+    def _step_of_all(self, picked: Tensor, trace: Trace[Any], state: Any, progress: Progress) -> Stepped:
+        chosen = trace
+        states: list[Any] = []
+        moves: list[Move] = []
+        for number, (kernel, own) in enumerate(zip(self.kernels, state, strict=True)):
+            moved, after, info = kernel.step(trace, own, progress)
+            is_picked = picked == number
+            chosen = choose_values(is_picked, moved, chosen)
+            states.append(choose_values(is_picked, after, own))
+            moves.extend(moves_of(kernel, info, is_picked))
+        return Stepped(chosen, tuple(states), Moves(tuple(moves)))
+
+
+def _frozen(kernels: tuple[AdaptiveKernel, ...], states: Sequence[Any]) -> list[Kernel[Any]]:
+    return [kernel.frozen(state) for kernel, state in zip(kernels, states, strict=True)]
+
+
+_ANY_TIME = Progress(0, 0)
+"""What kernels without state are told."""

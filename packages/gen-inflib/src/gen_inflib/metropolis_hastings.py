@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from gen_core import Call, ChoiceMap, GenError, Selection, Trace
-from gen_inflib.accept import accept
+from gen_core.readable import values_are_readable
+from gen_inflib.accept import accept_or_stay
 from gen_inflib.errors import ProposalError, UndefinedWeightError
+from gen_inflib.kernel import brief
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 FORWARD = "score of the proposal"
 
@@ -24,9 +27,12 @@ Proposal: TypeAlias = Callable[[Trace[R]], Call[Any]]
 class MetropolisHastingsInfo(NamedTuple):
     """What happened in one step."""
 
-    accepted: bool
+    accepted: bool | Tensor
+    """A bool; a boolean tensor of shape `()` in a batch and in a staged program."""
     log_acceptance_ratio: Tensor
     """The proposed trace was accepted with probability min(1, exp(this)); shape `()`, in nats."""
+    is_nan: bool | Tensor = False
+    """Whether the ratio is NaN, so that the step was rejected; an error where values can be read."""
 
 
 def metropolis_hastings(
@@ -44,7 +50,8 @@ def metropolis_hastings(
                     - log density of the proposed choices under proposal(trace).
 
     Where the structure of the trace changes, the way back has to be possible: the proposal on the new
-    trace must propose exactly what was replaced or is gone.
+    trace must propose exactly what was replaced or is gone. In a batch and in a staged program the structure
+    must stay, and a ratio that is NaN is rejected and reported.
 
     Args:
         trace: The current trace.
@@ -69,36 +76,53 @@ def metropolis_hastings(
             _check(trace, proposed, log_ratio, {"weight of regenerate": log_ratio})
         else:
             proposed, log_ratio = _propose(trace, proposal)
-    accepted = accept(log_ratio)
-    info = MetropolisHastingsInfo(accepted, log_ratio)
-    return (proposed if accepted else trace), info
+        moved, accepted = accept_or_stay(log_ratio, proposed, trace)
+    is_nan = False if isinstance(accepted, bool) else log_ratio.isnan()
+    return moved, MetropolisHastingsInfo(accepted, log_ratio, is_nan)
 
 
 def _propose(trace: Trace[R], proposal: Proposal[R]) -> tuple[Trace[R], Tensor]:
-    choices, forward, _ = _call(proposal, trace).propose()
+    choices, forward, _ = call_of(proposal, trace).propose()
     proposed, weight, _, discard = trace.update(choices)
+    if not values_are_readable():
+        backward = _score_back(proposal, proposed, discard)
+        return proposed, _masked_ratio(weight, forward, backward)
     if weight == -math.inf and forward > -math.inf:
         # Impossible whatever the way back, which need not be defined from an impossible trace.
         return proposed, weight
-    backward = _way_back(_call(proposal, proposed), discard)
+    backward = _score_back(proposal, proposed, discard)
     log_ratio = weight + backward - forward
     parts = {"weight of update": weight, FORWARD: forward, "score of the way back": backward}
     _check(trace, proposed, log_ratio, parts)
     return proposed, log_ratio
 
 
-def _way_back(call: Call[Any], discard: ChoiceMap) -> Tensor:
+def _masked_ratio(weight: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
+    """Return the log ratio: NaN where the proposal drew what it says cannot be drawn."""
+    log_ratio = torch.where(weight == -math.inf, weight, weight + backward - forward)
+    return torch.where(forward == -math.inf, math.nan, log_ratio)
+
+
+def _score_back(proposal: Proposal[R], proposed: Trace[R], discard: ChoiceMap) -> Tensor:
+    call = call_of(proposal, proposed)
+    return way_back(lambda: call.assess(discard), discard, call.gen_fn).score
+
+
+def way_back(run: Callable[[], T], choices: ChoiceMap, proposal: object) -> T:
+    """Return `run()`, a run of the proposal on the way back; where it cannot be, say what it was for."""
     try:
-        return call.assess(discard).score
+        return run()
     except GenError as error:
         error.add_note(
-            f"This was the way back of a Metropolis-Hastings step: from the new trace, {call.gen_fn.name} "
-            f"must be able to propose exactly the choices that the step replaced or removed, {discard!r}."
+            f"This was the way back of a Metropolis-Hastings step: from the new trace, "
+            f"{brief(proposal)} must be able to propose exactly the choices that the step replaced or "
+            f"removed, {choices!r}."
         )
         raise
 
 
-def _call(proposal: Proposal[R], trace: Trace[R]) -> Call[Any]:
+def call_of(proposal: Proposal[R], trace: Trace[R]) -> Call[Any]:
+    """Return the call that a proposal makes from a trace."""
     expected = "a proposal: a selection, or a function from a trace to a call of a generative function"
     if not callable(proposal):
         raise ProposalError(proposal, expected)
@@ -109,6 +133,8 @@ def _call(proposal: Proposal[R], trace: Trace[R]) -> Call[Any]:
 
 
 def _check(old: Trace[Any], new: Trace[Any], log_ratio: Tensor, parts: dict[str, Tensor]) -> None:
+    if not values_are_readable():
+        return
     # A proposal that draws what it says cannot be drawn would be accepted always.
     if torch.isnan(log_ratio) or parts.get(FORWARD, log_ratio) == -math.inf:
         scores = {"score of the trace": old.score, "score of the proposed trace": new.score}

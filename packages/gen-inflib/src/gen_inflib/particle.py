@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+from torch import Tensor
+
 from gen_core import AddressCollisionError, Call, ChoiceMap, Generated
+from gen_core.readable import values_are_readable
 from gen_inflib.errors import UndefinedWeightError
 
 R = TypeVar("R")
@@ -20,17 +23,16 @@ def draw_particle(model: Call[R], observations: ChoiceMap, proposal: Call[Any] |
 
     Raises:
         AddressCollisionError: The proposal proposes what is observed.
-        UndefinedWeightError: The weight is NaN or +inf.
+        UndefinedWeightError: The weight is NaN or +inf, where values can be read.
     """
     if proposal is None:
         generated = model.generate(observations)
-        _check(model, float(generated.weight.detach()), {"generate weight": generated.weight.item()})
+        _check(model, generated.weight, {"generate weight": generated.weight})
         return generated
     choices, score, _ = proposal.propose()
     trace, weight = model.generate(_with_proposed(observations, choices, proposal))
     total = weight - score
-    parts = {"generate weight": weight.item(), "score of the proposal": score.item()}
-    _check(model, float(total.detach()), parts)
+    _check(model, total, {"generate weight": weight, "score of the proposal": score})
     return Generated(trace, total)
 
 
@@ -42,6 +44,10 @@ def _with_proposed(observations: ChoiceMap, choices: ChoiceMap, proposal: Call[A
         raise
 
 
-def _check(model: Call[Any], weight: float, parts: dict[str, float]) -> None:
-    if math.isnan(weight) or weight == math.inf:
-        raise UndefinedWeightError("The log weight of a particle", model.gen_fn.name, weight, parts)
+def _check(model: Call[Any], weight: Tensor, parts: dict[str, Tensor]) -> None:
+    if not values_are_readable():
+        return  # the batch is judged as a whole
+    number = weight.item()
+    if math.isnan(number) or number == math.inf:
+        numbers = {name: part.item() for name, part in parts.items()}
+        raise UndefinedWeightError("The log weight of a particle", model.gen_fn.name, number, numbers)

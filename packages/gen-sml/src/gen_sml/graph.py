@@ -57,7 +57,8 @@ class Compute:
     """A deterministic step: one expression, or statements that make no random choice.
 
     An expression is assigned to its only target. Statements assign the targets, in Python source that
-    reads the variables in `reads`; what else they assign is local to them.
+    reads the variables in `reads`; what else they assign is local to them, under names that no other node
+    uses. Their targets are those variables that something reads, and may be none, as of an `assert`.
     """
 
     targets: tuple[str, ...]
@@ -124,7 +125,11 @@ Node: TypeAlias = Argument | Compute | Visit | Parameter
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """Where free names are looked up: cells of enclosing functions, then globals, then builtins."""
+    """Where free names are looked up: cells of enclosing functions, then globals, then builtins.
+
+    Some cells are not the function's own: they hold what the steps of a parsed function call to check that
+    a variable is bound (`_bound`) or unchanging (`_unchanging`), or what a graph made by hand refers to.
+    """
 
     globals: dict[str, Any]
     cells: Mapping[str, CellType] = field(default_factory=dict[str, CellType])
@@ -154,3 +159,24 @@ class Graph:
     def visits(self) -> Iterator[Visit]:
         """Return the traced calls, in order."""
         return (node for node in self.nodes if isinstance(node, Visit))
+
+    def to_text(self) -> str:
+        """Return the steps as indented lines; so does `print(graph)`."""
+        from gen_sml.draw_graph import to_text
+
+        return to_text(self)
+
+    def to_dot(self) -> str:
+        """Return a drawing in the language of Graphviz."""
+        from gen_sml.draw_graph import to_dot
+
+        return to_dot(self)
+
+    def to_mermaid(self) -> str:
+        """Return a drawing as a Mermaid flowchart."""
+        from gen_sml.draw_graph import to_mermaid
+
+        return to_mermaid(self)
+
+    def __str__(self) -> str:
+        return self.to_text()

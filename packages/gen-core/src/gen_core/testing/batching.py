@@ -61,8 +61,11 @@ def _check_update(subject: Subject, traces: TraceBatch[Any], given: ChoiceMap) -
         known = exactly([*trace.choices.paths(), *given.paths()])
         new = updated.trace[i]
         _require_close(subject, updated.weight[i], new.project(known) - trace.score, new, operation)
-        if new.choices != trace.choices.override(new.choices.filter(exactly(given.paths()))):
+        # Choices may have vanished, and there may be new ones.
+        kept = trace.choices.filter(exactly(new.choices.paths()))
+        if new.choices.filter(known) != kept.override(new.choices.filter(exactly(given.paths()))):
             raise LAW.broken(operation, f"run {i} has the choices {new.choices!r}")
+        _require_assessed(subject, new, operation)
 
 
 def _check_regenerate(subject: Subject, traces: TraceBatch[Any], selection: Selection) -> None:
@@ -71,16 +74,23 @@ def _check_regenerate(subject: Subject, traces: TraceBatch[Any], selection: Sele
     for i, trace in enumerate(traces):
         new = moved.trace[i]
         outside = exactly([path for path in trace.choices.paths() if path not in selection])
-        expected = new.project(outside) - trace.project(outside)
+        # Choices may have vanished, and there may be new ones.
+        kept = exactly([path for path in new.choices.paths() if path not in selection])
+        expected = new.project(outside) - trace.project(kept)
         _require_close(subject, moved.weight[i], expected, new, operation)
 
 
 def _require_scores(subject: Subject, traces: TraceBatch[Any], call: Call[Any], operation: Operation) -> None:
     for i, trace in enumerate(traces):
         _require_close(subject, traces.score[i], trace.score, trace, operation)
-        if not subject.untraced:
-            score = call.assess(trace.choices).score
-            _require_close(subject, trace.score, score, trace, operation)
+        _require_assessed(subject, trace, operation)
+
+
+def _require_assessed(subject: Subject, trace: Trace[Any], operation: Operation) -> None:
+    """The trace has the score of exactly its choices: none is missing."""
+    if not subject.untraced:
+        score = trace.call.assess(trace.choices).score
+        _require_close(subject, trace.score, score, trace, operation)
 
 
 def _require_own_draws(traces: TraceBatch[Any], operation: Operation) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from gen_core.parts import children
+from gen_core.parts import children, is_persistent_sequence
 
 Place: TypeAlias = tuple[Any, ...]
 """The keys, indices and field names that lead to a leaf."""
@@ -37,7 +37,7 @@ def mapped(value: Any, function: Callable[[Place, Any], Any], place: Place = ())
     new = {key: mapped(part, function, (*place, key)) for key, part in parts.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*new.values())
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) or is_persistent_sequence(value):
         return type(value)(new.values())
     if isinstance(value, Mapping):
         return new

@@ -1,0 +1,72 @@
+"""Running a kernel for many elements as one batched operation, where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from gen_core import batch
+from gen_core.draw import is_drawing_plainly
+from gen_core.readable import values_are_readable
+
+if TYPE_CHECKING:
+    from gen_core import GenerativeFunction
+
+FEWEST = 10
+"""With fewer elements, running them one by one is as fast."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A kernel did not run batched."""
+
+    reason: str
+
+
+def refusal_of(kernel: GenerativeFunction[..., Any], size: int) -> Refusal | None:
+    """Return why `size` runs of a kernel are not to be batched, None if they may be."""
+    if size < FEWEST:
+        return Refusal(f"there are fewer than {FEWEST} elements")
+    if not is_drawing_plainly():
+        return Refusal("draws are replaced, each by itself")
+    return _refusals.get(kernel)
+
+
+def remember(kernel: GenerativeFunction[..., Any], refusal: Refusal) -> None:
+    """Never try again to batch a kernel that ran one by one only."""
+    _refusals[kernel] = refusal
+
+
+def attempt(function: Callable[..., Any], in_dims: list[int | None], size: int, *args: Any) -> Any:
+    """Return `function` batched over `args`, or a `Refusal`, having drawn nothing.
+
+    Whatever is raised: in a loop the same error says which element it comes from, and a function that
+    treats tensors as numbers fails in many ways.
+    """
+    state = _random_state() if values_are_readable() else None
+    try:
+        return batch(function, in_dims, size=size)(*args)
+    except Exception as error:
+        if state is not None:
+            _restore(state)
+        return Refusal(f"{type(error).__name__}: {error}")
+
+
+def _random_state() -> list[Any]:
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states.append(torch.cuda.get_rng_state_all())  # type: ignore[arg-type]
+    return states
+
+
+def _restore(states: list[Any]) -> None:
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1])
+
+
+_refusals: WeakKeyDictionary[GenerativeFunction[..., Any], Refusal] = WeakKeyDictionary()

@@ -1,0 +1,138 @@
+"""Annealed sequential Monte Carlo: from the prior to the posterior, one power of the likelihood after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from gen_core import Call, Choices, TraceBatch, batch, choicemap
+from gen_inflib.errors import PowersError
+from gen_inflib.importance import importance_sampling
+from gen_inflib.kernel import Kernel
+from gen_inflib.resampling import Resampler, systematic
+from gen_inflib.sequential import extend, rejuvenate, resample
+from gen_inflib.tempered import Tempered
+from gen_inflib.weighted import Weighted
+
+R = TypeVar("R")
+
+NUM_BISECTIONS = 40
+
+
+def annealed_smc(
+    model: Call[R],
+    observations: Choices,
+    kernel: Kernel[R],
+    *,
+    num_particles: int,
+    powers: Sequence[float] | None = None,
+    threshold: float = 0.5,
+    num_moves: int = 1,
+    method: Resampler = systematic,
+    batched: bool | None = None,
+) -> Weighted[R]:
+    """Move particles from the prior to the posterior through p(t) p(observations | t)^power.
+
+    From power b to b' a particle's log weight grows by (b' - b) times its log likelihood; then particles are
+    resampled where their effective sample size is below the threshold, and `kernel` moves each of them under
+    the new power.
+
+    Args:
+        model: A generative function with its arguments.
+        observations: Values of the observed choices.
+        kernel: Leaves the distribution of any trace of this model as it is, such as
+            `partial(metropolis_hastings, proposal=select("x"))`.
+        num_particles: How many particles.
+        powers: Increasing, from above 0 to 1. By default each is as large as keeps the effective sample size
+            at the threshold.
+        threshold: A share of the particles, between 0 and 1.
+        num_moves: How often the kernel is applied at each power.
+        method: The resampler.
+        batched: As for `importance_sampling`.
+
+    Returns:
+        Traces of the model with their weights, and the evidence.
+
+    Raises:
+        PowersError: The powers do not increase from above 0 to 1.
+        ImpossibleObservationsError: Every particle has likelihood zero.
+
+    Source: Neal, Annealed importance sampling, Statistics and Computing 11 (2001); Del Moral, Doucet and Jasra,
+        Sequential Monte Carlo samplers, JRSS B 68 (2006), and for the choice of powers their An adaptive
+        sequential Monte Carlo method, Statistics and Computing 22 (2012).
+    """
+    _check_powers(powers)
+    given = choicemap(observations)
+    tempered = Tempered(model.gen_fn, given.addresses())
+    start = _at(tempered, model, 0.0)
+    particles: Weighted[R] = importance_sampling(start, given, num_particles=num_particles, batched=batched)
+    left = list(powers) if powers is not None else None
+    power = 0.0
+    while power < 1:
+        power = left.pop(0) if left is not None else _next_power(particles, power, threshold)
+        particles = extend(particles, _at(tempered, model, power))
+        particles = resample(particles, method=method, threshold=threshold)
+        particles = rejuvenate(particles, kernel, times=num_moves)
+    return _unwrapped(particles)
+
+
+def _at(tempered: Tempered[R], model: Call[R], power: float) -> Call[R]:
+    # A tensor: traces of different powers have one structure.
+    return Call(tempered, (torch.tensor(power, dtype=torch.float64), *model.args), model.kwargs)
+
+
+def _next_power(particles: Weighted[Any], power: float, threshold: float) -> float:
+    """Return the largest power that keeps the effective sample size at the threshold."""
+    likelihoods = _likelihoods(particles)
+    if _sample_size(particles, likelihoods, 1 - power) >= threshold * len(particles):
+        return 1.0
+    low, high = 0.0, 1 - power
+    for _ in range(NUM_BISECTIONS):
+        middle = 0.5 * (low + high)
+        enough = _sample_size(particles, likelihoods, middle) >= threshold * len(particles)
+        low, high = (middle, high) if enough else (low, middle)
+    return power + high
+
+
+def _sample_size(particles: Weighted[Any], likelihoods: Tensor, step: float) -> float:
+    # Zero times an infinite log likelihood is no number.
+    grown = torch.where(likelihoods == -math.inf, -math.inf, step * likelihoods)
+    log_weights = (particles.log_weights + grown).log_softmax(0)
+    return float((-(2 * log_weights).logsumexp(0)).exp())
+
+
+def _likelihoods(particles: Weighted[Any]) -> Tensor:
+    traces: Any = particles.traces
+    if isinstance(traces, TraceBatch):
+        likelihoods: Tensor = batch(lambda trace: trace.likelihood)(traces)
+        return likelihoods
+    return torch.stack([trace.likelihood for trace in traces])
+
+
+def _unwrapped(particles: Weighted[Any]) -> Weighted[Any]:
+    traces: Any = particles.traces
+    inner = (
+        batch(lambda trace: trace.inner)(traces)
+        if isinstance(traces, TraceBatch)
+        else tuple(trace.inner for trace in traces)
+    )
+    return Weighted(
+        inner,
+        particles.log_weights,
+        particles.log_marginal_likelihood,
+        particles.ancestors,
+        particles.why_looped,
+    )
+
+
+def _check_powers(powers: Sequence[float] | None) -> None:
+    if powers is None:
+        return
+    every = [0.0, *powers]
+    increases = all(a < b for a, b in zip(every, every[1:], strict=False))
+    if not powers or not increases or every[-1] != 1:
+        raise PowersError(powers)

@@ -1,0 +1,314 @@
+"""Chains of a kernel in flat form: they go on side by side, a leapfrog of each at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from gen_core import EMPTY, MissingPackageError, Selection, TraceBatch, batch, plugins
+from gen_core.structure import put_together, take_apart
+from gen_distributions import normal, uniform
+from gen_inflib.adaptive_hamiltonian import AdaptiveHamiltonian
+from gen_inflib.batched_chains import Stepping
+from gen_inflib.flat import Emitted, FlatState, Noise, begin, body
+from gen_inflib.packing import Packing, packing_of
+from gen_inflib.stretch import Stretch, stretch_of_scan
+from gen_inflib.tuning import Tuning
+from gen_inflib.visits import Visit
+from gen_inflib.warmup_windows import warmup_windows
+
+NUM_BODIES = 256
+"""Leapfrogs of each chain between two looks at how far the chains are: one call of a compiled program."""
+
+
+@final
+class FlatChains:
+    """Chains of `adaptive_nuts` or `adaptive_hmc`, as `BatchedChains` for kernels that loop.
+
+    Chains are not equally far at any time: what one has drawn before the others is kept until they have too.
+    Where a new metric is learned, all begin anew from the draw at which it was.
+    """
+
+    def __init__(
+        self,
+        stepping: Stepping,
+        kernel: AdaptiveHamiltonian,
+        traces: TraceBatch[Any],
+        state: Tuning | None,
+        backend: str | None,
+    ) -> None:
+        """Prepare chains that start at `traces`.
+
+        Args:
+            stepping: How many steps warm up, and what to note.
+            kernel: The kernel of `stepping`.
+            traces: One trace for each chain.
+            state: What chains have learned in a run that goes on, None for a new one.
+            backend: What compiles the loop; None runs it in Python.
+
+        Raises:
+            NotBatchableError: The model cannot be batched.
+        """
+        self._stepping = stepping
+        self._kernel = kernel
+        self._traces = traces
+        self._tuning: Tuning = batch(kernel.initial)(traces) if state is None else state
+        self._backend = backend
+        self._loop: _Loop | None = None
+        self._last: Tensor | None = None
+        self._windows = warmup_windows(stepping.num_warmup)
+        ends = {last + 1 for last in self._windows.lasts()} | {stepping.num_warmup}
+        self._restarts = sorted(end for end in ends if end > 0)
+
+    @property
+    def last(self) -> TraceBatch[Any]:
+        """The traces where the chains are."""
+        return self._traces if self._last is None else self._traces_at(self._last)
+
+    @property
+    def state(self) -> Tuning:
+        """What the kernel has learned, with the chains as first dimension."""
+        return self._tuning
+
+    def advance(self, first: int, count: int) -> Stretch:
+        """Take `count` steps, numbered from `first`; those of warm-up are not noted."""
+        step, end = first, first + count
+        parts = []
+        while step < end:
+            stop = min([end, *(mark for mark in self._marks if mark > step)])
+            part = self._draw(step, stop - step)
+            self._learn(step, part.position)
+            parts.append(part)
+            step = stop
+            if step in self._restarts:
+                self._restart(is_last=step == self._stepping.num_warmup)
+        if first < self._stepping.num_warmup:
+            return Stretch(EMPTY, torch.empty(0), {}, {}, None)
+        return self._noted(Emitted(*[torch.cat(column, 1) for column in zip(*parts, strict=True)]))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return where the chains are, as tensors."""
+        loop = self._loop
+        return {
+            "traces": list(self._traces.spread().columns),
+            "last": self._last,
+            "tuning": take_apart(self._tuning, once=False).tensors,
+            "loop": None if loop is None else [loop.limit, *loop.stacks],
+            "waiting": None if loop is None else [list(each) for each in loop.waiting],
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go back to where the chains were."""
+        spread = self._traces.spread()
+        self._traces = TraceBatch(snapshot["traces"], spread.is_shared, spread.structure, len(spread))
+        self._last = snapshot["last"]
+        self._tuning = put_together(snapshot["tuning"], take_apart(self._tuning, once=False).structure)
+        self._loop = None
+        if snapshot["loop"] is not None:
+            limit, *stacks = snapshot["loop"]
+            packing = packing_of(self._begun()) if self._loop is None else self._loop.packing
+            waiting = [Emitted(*each) for each in snapshot["waiting"]]
+            self._loop = _Loop(packing, stacks, limit, waiting)
+
+    @property
+    def _marks(self) -> list[int]:
+        return [self._windows.begin, *self._restarts]
+
+    @property
+    def _is_single(self) -> bool:
+        return len(self._traces) == 1
+
+    def _draw(self, step: int, count: int) -> Emitted:
+        """Return the next `count` draws of every chain: `(num_chains, count, ...)`."""
+        if self._loop is None:
+            self._loop = self._started(step)
+        loop = self._loop
+        while min(len(each.position) for each in loop.waiting) < count:
+            self._go_on(loop)
+        drawn = [Emitted(*[column[:count] for column in each]) for each in loop.waiting]
+        loop.waiting[:] = [Emitted(*[column[count:] for column in each]) for each in loop.waiting]
+        result = Emitted(*[torch.stack(column) for column in zip(*drawn, strict=True)])
+        self._last = result.position[:, -1]
+        return result
+
+    def _started(self, step: int) -> _Loop:
+        ahead = [mark - step for mark in self._restarts if mark > step]
+        limit = torch.tensor(float(ahead[0] if ahead else 0))
+        state = self._begun()
+        packing = packing_of(state)
+        nothing = Emitted(self._last_positions()[:, None][:, :0], torch.empty(len(self._traces), 0, 0))
+        waiting = [Emitted(*columns) for columns in zip(*nothing, strict=True)]
+        return _Loop(packing, packing.pack(state), limit, waiting)
+
+    def _begun(self) -> FlatState:
+        noise = self._noise(1)
+        first = Noise(*[column[0] for column in noise])
+        kernel = self._kernel
+
+        def start(trace: Any, tuning: Tuning, noise: Noise) -> FlatState:
+            return begin(kernel.flat, kernel.view(trace), tuning, noise)
+
+        if self._is_single:
+            return start(self._traces[0], _first_of(self._tuning), first)
+        state: FlatState = batch(start)(self._traces, self._tuning, first)
+        return state
+
+    def _go_on(self, loop: _Loop) -> None:
+        """Take some leapfrogs of every chain, and put aside the draws."""
+        single = self._is_single
+        traces: Any = self._traces[0] if single else self._traces
+        metric = _first_of(self._tuning.metric) if single else self._tuning.metric
+        setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
+        run = _eager(setting) if self._backend is None else _program(setting)
+        loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, self._noise(NUM_BODIES))
+        if single:
+            emitted = Emitted(*[column.unsqueeze(1) for column in emitted])
+        for chain, before in enumerate(loop.waiting):
+            ended = emitted.numbers[:, chain, 0] > 0
+            new = [column[ended, chain] for column in emitted]
+            pairs = zip(before, new, strict=True)
+            loop.waiting[chain] = Emitted(*[torch.cat([old, now]) if len(old) else now for old, now in pairs])
+
+    def _noise(self, num_bodies: int) -> Noise:
+        like = self._tuning.moments.mean
+        chains, size = like.shape
+        shape = (num_bodies,) if self._is_single else (num_bodies, chains)
+        chances = self._tuning.step_size.new_zeros(*shape, self._kernel.flat.num_chances)
+        return Noise(normal.sample(like.new_zeros(*shape, size), 1.0), uniform.sample(chances, 1.0))
+
+    def _learn(self, step: int, positions: Tensor) -> None:
+        if self._windows.is_slow(step):
+            moments = batch(lambda moments, new: moments.add(new))(self._tuning.moments, positions)
+            self._tuning = self._tuning._replace(moments=moments)
+
+    def _restart(self, *, is_last: bool) -> None:
+        """Take what was learned, and begin new transitions from the last draws."""
+        assert self._loop is not None
+        state: FlatState = self._loop.packing.unpack(self._loop.stacks)
+        step_size, search = state.step_size, state.search
+        if self._is_single:
+            step_size, search = _with_chain((step_size, search))
+        tuning = self._tuning._replace(step_size=step_size, search=search)
+        if not is_last or self._stepping.num_warmup - 1 in self._windows.lasts():
+            tuning = batch(Tuning.with_metric)(tuning)
+        self._tuning = batch(Tuning.settled)(tuning) if is_last else tuning
+        self._traces = self.last
+        self._last = None
+        self._loop = None
+
+    def _noted(self, drawn: Emitted) -> Stretch:
+        kernel, watch = self._kernel, self._stepping.watch
+
+        def note(trace: Any, positions: Tensor, numbers: Tensor) -> Visit:
+            view = kernel.view(trace)
+
+            def one(position: Tensor, numbers: Tensor) -> Visit:
+                info = kernel.flat.info(numbers[1:].unbind())
+                return watch.visit(view.refreshed(view.trace_at(position)), kernel, info)
+
+            return batch(one)(positions, numbers)  # type: ignore[no-any-return]
+
+        visits = batch(note)(self._traces, *drawn)
+        tensors, structure = take_apart(visits, once=False)
+        return stretch_of_scan(put_together([tensor.transpose(0, 1) for tensor in tensors], structure))
+
+    def _traces_at(self, positions: Tensor) -> TraceBatch[Any]:
+        def at(trace: Any, position: Tensor) -> Any:
+            view = self._kernel.view(trace)
+            return view.refreshed(view.trace_at(position))
+
+        traces: TraceBatch[Any] = batch(at)(self._traces, positions)
+        return traces
+
+    def _last_positions(self) -> Tensor:
+        positions: Tensor = batch(lambda trace: self._kernel.view(trace).position)(self._traces)
+        return positions
+
+
+class _Loop:
+    """A loop that was entered, between two calls of its program."""
+
+    def __init__(
+        self, packing: Packing, stacks: list[Tensor], limit: Tensor, waiting: list[Emitted]
+    ) -> None:
+        self.packing = packing
+        self.stacks = stacks
+        self.limit = limit
+        """In so many transitions the step size is adapted."""
+        self.waiting = waiting
+        """By chain, draws that were made and not yet asked for: `(num_waiting, ...)`."""
+
+
+class _Setting(NamedTuple):
+    """What a program is compiled for. Hashable, and compared by what it is made of."""
+
+    kernel: AdaptiveHamiltonian
+    latents: Selection
+    packing: Packing
+    is_single: bool
+    backend: str | None
+
+
+@lru_cache(maxsize=32)
+def _program(setting: _Setting) -> Callable[..., Any]:
+    """Return many bodies as one program, compiled when it is first called; kept for later runs."""
+    try:
+        from gen_torch import jit, scan
+    except ImportError:
+        raise MissingPackageError("mcmc(compile=True)", "gen-torch", plugins.broken) from None
+    kernel, packing = setting.kernel, setting.packing
+
+    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
+        def one(trace: Any, metric: Any, state: FlatState, noise: Noise) -> tuple[FlatState, Emitted]:
+            view = kernel.view(trace)
+            return body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, noise)
+
+        advance = one if setting.is_single else batch(one)
+
+        def step(stacks: list[Tensor], noise: Noise) -> tuple[list[Tensor], Emitted]:
+            state, emitted = advance(traces, metric, packing.unpack(stacks), noise)
+            return packing.pack(state), emitted
+
+        return scan(step, stacks, noise)
+
+    compiled: Callable[..., Any] = jit(run, backend=setting.backend)  # type: ignore[arg-type]
+    return compiled
+
+
+def _eager(setting: _Setting) -> Callable[..., Any]:
+    """Return many bodies as a loop, which runs within one batch."""
+    kernel, packing = setting.kernel, setting.packing
+
+    def one(trace: Any, metric: Any, limit: Tensor, state: FlatState, noise: Noise) -> Any:
+        view = kernel.view(trace)
+        emitted = []
+        for each in zip(*noise, strict=True):
+            state, out = body(
+                kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each)
+            )
+            emitted.append(out)
+        return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
+
+    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
+        state = packing.unpack(stacks)
+        if setting.is_single:
+            state, emitted = one(traces, metric, limit, state, noise)
+            return packing.pack(state), emitted
+        state, emitted = batch(one, (0, 0, None, 0, 1))(traces, metric, limit, state, noise)
+        return packing.pack(state), Emitted(*[column.transpose(0, 1) for column in emitted])
+
+    return run
+
+
+def _first_of(value: Any) -> Any:
+    tensors, structure = take_apart(value, once=False)
+    return put_together([tensor[0] for tensor in tensors], structure)
+
+
+def _with_chain(value: Any) -> Any:
+    tensors, structure = take_apart(value, once=False)
+    return put_together([tensor.unsqueeze(0) for tensor in tensors], structure)

@@ -1,0 +1,66 @@
+"""Predictive draws: data that a model would make, before or after it was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from gen_core import Address, Call, ChoiceMap, batch, choicemap
+from gen_inflib.counts import check_count
+from gen_inflib.diagnostics.summary import HasDraws
+
+
+def prior_predictive(model: Call[Any], *, num_samples: int) -> ChoiceMap:
+    """Return the choices of independent runs of a model.
+
+    Args:
+        model: A generative function with its arguments.
+        num_samples: How many runs.
+
+    Returns:
+        All choices; each tensor has shape `(num_samples, *shape)`.
+
+    Raises:
+        CountError: `num_samples` is less than 1.
+    """
+    check_count("num_samples", num_samples)
+    choices: ChoiceMap = batch(lambda: model.simulate().choices, size=num_samples, fallback="loop")()
+    return choices
+
+
+def posterior_predictive(
+    model: Call[Any], draws: HasDraws | ChoiceMap | Mapping[Address, Tensor]
+) -> ChoiceMap:
+    """Return, for each draw of the latent choices, what the model makes of the rest.
+
+    Predictions at new inputs: pass the model with other arguments.
+
+    Args:
+        model: A generative function with its arguments.
+        draws: Chains, or choices whose tensors have shape `(num_chains, num_draws, *shape)`.
+
+    Returns:
+        The choices that are not among the draws; each tensor has shape
+        `(num_chains, num_draws, *shape)`.
+
+    Raises:
+        UnvisitedConstraintsError: The model does not visit a choice of the draws.
+
+    Source: Gelman et al., Bayesian Data Analysis (2013), chapter 6.
+    """
+    given = as_choices(draws)
+
+    def predict(choices: ChoiceMap) -> ChoiceMap:
+        return model.generate(choices).trace.choices.filter(~choices.addresses())
+
+    flat = given.map(lambda value: value.flatten(0, 1))
+    predicted: ChoiceMap = batch(predict, fallback="loop")(flat)
+    num_chains, num_draws = next(iter(given.values())).shape[:2]
+    return predicted.map(lambda value: value.unflatten(0, (num_chains, num_draws)))
+
+
+def as_choices(draws: HasDraws | ChoiceMap | Mapping[Address, Tensor]) -> ChoiceMap:
+    """Return the choices of chains, or given choices as a choice map."""
+    return choicemap(draws) if isinstance(draws, ChoiceMap | Mapping) else draws.draws

@@ -1,0 +1,316 @@
+"""What update and regenerate share: a run of generated code beside the trace that is edited."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, final
+
+from gen_core import UNCHANGED, UNKNOWN, ChoiceTrace, DuplicateAddressError, Updated
+from gen_core.choicemap_build import graft
+from gen_core.diff import compare, compare_retvals, is_comparing_plainly, version_of
+from gen_core.hints import Hints
+from gen_core.ledger import Ledger
+from gen_core.scoring import given_value
+from gen_sml.codegen_edit import Reach
+from gen_sml.reach import changed_arguments
+from gen_sml.run import Run, collision
+from gen_sml.slots import Slots, Splice, in_order
+from gen_sml.trace import StaticTrace
+
+if TYPE_CHECKING:
+    from gen_core import ArgDiffs, Call, ChoiceMap, Diff, Path, Trace
+    from gen_core.address import PathPart
+    from gen_sml.language import StaticFunction
+    from gen_sml.plan import Plan
+
+
+class Edit(Run):
+    """A run that keeps what it can of an old trace.
+
+    It runs the nodes that the change can reach, each beside its old slot. Where nothing is known of the
+    change, or slots of the old trace are missing, it runs them all, and finds what was there by address.
+    """
+
+    def __init__(
+        self, gen_fn: StaticFunction[..., Any], old: StaticTrace[Any], call: Call[Any], argdiffs: ArgDiffs
+    ) -> None:
+        """Prepare to move `old` to the arguments of `call`."""
+        super().__init__(gen_fn, call)
+        self.old = old
+        self.argdiffs = argdiffs
+        self.ledger = Ledger()
+        self.hints = Hints()
+        self.discards: list[tuple[Path, ChoiceMap]] = []
+        self.has_moved = False
+        """Whether an address is not what it was in the old trace."""
+        self.versions: list[int] | None = None
+        for before, now, diff in zip(old.call.values(), call.values(), argdiffs, strict=False):
+            self.hints.carry(before, now, diff)
+
+    @abstractmethod
+    def edit_choice(
+        self, old: Trace[Any] | None, call: Call[Any], path: Path
+    ) -> tuple[ChoiceTrace[Any], Diff]:
+        """Return what a choice becomes, and how its value differs from that of `old`."""
+
+    @abstractmethod
+    def edit_callee(
+        self, old: Trace[Any] | None, call: Call[Any], path: Path, inputs: tuple[Any, ...]
+    ) -> tuple[Trace[Any], Diff]:
+        """Return what a callee becomes, and how its value differs from that of `old`.
+
+        Args:
+            old: What is at the address in the old trace.
+            call: The call now.
+            path: The address.
+            inputs: Variables that the call reads, each followed by whether it has changed.
+        """
+
+    @abstractmethod
+    def take_out(self, old: Trace[Any]) -> None:
+        """Note what the weight loses with a choice or callee that is no longer there."""
+
+    @abstractmethod
+    def touches(self, path: Path, record: Trace[Any]) -> bool:
+        """Return whether a choice or callee is constrained or selected."""
+
+    @abstractmethod
+    def touched_keys(self) -> Collection[PathPart] | None:
+        """Return the first parts of the addresses that may be touched, None if these may be any."""
+
+    @final
+    def edited(self) -> Updated[Any]:
+        """Run what the change reaches, and return the edited trace."""
+        old = self.old
+        if is_comparing_plainly() and old.slots.is_whole:
+            # Addresses are compared when all are known: one may be where another one was.
+            self.claimed = None
+            reach = self._reach(old, old.slots, self.argdiffs)
+            self._open(old.slots, old.retval, reach)
+            body = self.gen_fn.program.edit(self.operation, reach)
+            retval, has_changed = self._enter(self.gen_fn, self.call, body)
+        else:
+            retval, has_changed = self.execute(), True
+            self.has_moved = True
+        return self._finish(retval, has_changed)
+
+    # What generated code calls when it runs everything.
+
+    @final
+    def choice(self, call: Call[Any], path: Path) -> ChoiceTrace[Any]:
+        return self.edit_choice(self.old.record(path), call, path)[0]
+
+    @final
+    def callee(self, call: Call[Any], path: Path) -> Trace[Any]:
+        return self.edit_callee(self.old.record(path), call, path, ())[0]
+
+    # What generated code calls when it runs what a change reaches.
+
+    @final
+    def edit(self, call: Call[Any], path: Path, slot: int, inputs: tuple[Any, ...]) -> tuple[Any, bool]:
+        """Visit a call again, and return its value and whether that has changed."""
+        old_slots = self.old_slots
+        old: Trace[Any] | None = old_slots.records[slot]
+        stays = path == old_slots.paths[slot]
+        if not stays:
+            self.has_moved = True
+            self.paths = [*self.paths[:slot], path, *self.paths[slot + 1 :]]
+            old = self.old.record(path)
+        try:
+            if type(call.gen_fn) is self._plain:
+                record, diff = self.edit_choice(old, call, path)
+            else:
+                record, diff = self.edit_callee(old, call, path, inputs)
+        except BaseException as error:
+            self.locate(error, path)
+            raise
+        self.records[slot] = record
+        return record.retval, diff is not UNCHANGED or not stays
+
+    @final
+    def edit_inline(self, call: Call[Any] | None, slot: int, inputs: tuple[Any, ...]) -> tuple[Any, bool]:
+        """Run a spliced function again, and return its value and whether that has changed.
+
+        Without a call, its arguments have not changed.
+        """
+        old: Splice = self.old_slots.splices[slot]
+        if call is None:
+            call, diffs = old.call, (UNCHANGED,) * len(old.call.values())
+        elif self.spliced(call) == old.call.gen_fn:
+            diffs = self.argdiffs_of(old, call, inputs)
+        else:
+            return self._replace_splice(old, call, slot)
+        callee: Any = call.gen_fn
+        reach = self._reach(old, old.slots, diffs, call)
+        outer = self._state()
+        self._open(old.slots, old.retval, reach)
+        try:
+            retval, has_changed = self.within(callee, call, callee.program.edit(self.operation, reach))
+            slots = self._slots()
+        finally:
+            self._restore(outer)
+        self.splices[slot] = Splice(call, retval, slots)
+        if has_changed:
+            diff = self.hints.retdiff(old.retval, retval, old.retval_version)
+            self.hints.carry(old.retval, retval, diff)
+            has_changed = diff is not UNCHANGED
+        return retval, has_changed
+
+    @final
+    def recomputed(self, value: object, slot: int) -> bool:
+        """Keep a value that was computed again, and return whether it has changed."""
+        old = self.old_slots
+        if compare(old.values[slot], value, old.versions[slot]) is UNCHANGED:
+            return False
+        assert self.versions is not None
+        self.values[slot] = value
+        self.versions[slot] = version_of(value)
+        return True
+
+    # What operations use.
+
+    @final
+    def keep_choice(
+        self, old: ChoiceTrace[Any], call: Call[Any], path: Path
+    ) -> tuple[ChoiceTrace[Any], Diff]:
+        """Keep the value of an old choice; its density changes if its arguments do."""
+        same_distribution = old.gen_fn is call.gen_fn or old.gen_fn == call.gen_fn
+        if same_distribution and old.is_of(call):
+            return old, UNCHANGED
+        choice = self.made(call, path, given_value(call, old.retval, path))
+        self.ledger.gained.append(choice)
+        self.ledger.lost.append(old)
+        self.ledger.gone.append(old)
+        return choice, self.difference(old, choice)
+
+    @final
+    def replace(self, old: Trace[Any], path: Path, discard: ChoiceMap) -> None:
+        """Note that `old` does not stay, and which of its values are discarded."""
+        self.ledger.gone.append(old)
+        if not discard.is_empty:
+            self.discards.append((path, discard))
+
+    @final
+    def enter(self, made: tuple[Trace[Any], Any]) -> tuple[Trace[Any], Diff]:
+        """Record a callee that was not there before: its trace and weight."""
+        trace, weight = made
+        self.ledger.entered.append(trace)
+        self.ledger.weights.append(weight)
+        return trace, UNKNOWN
+
+    @final
+    def enter_edited(self, path: Path, old: Trace[Any], edited: Updated[Any]) -> tuple[Trace[Any], Diff]:
+        """Record a callee that was edited in place of `old`."""
+        self.replace(old, path, edited.discard)
+        self.enter((edited.trace, edited.weight))
+        self.hints.carry(old.retval, edited.trace.retval, edited.retdiff)
+        return edited.trace, edited.retdiff
+
+    @final
+    def keep_callee(self, old: Trace[Any]) -> tuple[Trace[Any], Diff]:
+        """Keep a callee that nothing has changed for."""
+        self.hints.carry(old.retval, old.retval, UNCHANGED)
+        return old, UNCHANGED
+
+    @final
+    def difference(self, old: Trace[Any] | None, new: Trace[Any]) -> Diff:
+        """Return how the value of a choice differs from what was there before."""
+        return UNKNOWN if old is None else compare(old.retval, new.retval, old.retval_version)
+
+    @final
+    def argdiffs_of(self, old: Any, call: Call[Any], inputs: tuple[Any, ...]) -> ArgDiffs:
+        """Return how a callee's arguments changed, with the hints that values carry along.
+
+        A list that an unchanged variable holds has not changed, though lists do not compare.
+        """
+        diffs = self.hints.argdiffs(old, call)
+        if UNKNOWN not in diffs or not inputs:
+            return diffs
+        kept = {
+            id(value) for value, has_changed in zip(inputs[::2], inputs[1::2], strict=True) if not has_changed
+        }
+        before, now = old.call.values(), call.values()
+        if not kept or len(before) != len(now):
+            return diffs
+        arguments = zip(before, now, old.versions, diffs, strict=True)
+        return tuple(
+            UNCHANGED if b is a and id(b) in kept and version_of(b) == version else diff
+            for a, b, version, diff in arguments
+        )
+
+    def _replace_splice(self, old: Splice, call: Call[Any], slot: int) -> tuple[Any, bool]:
+        """Run another function in the place of a spliced one; what it visits is found by address."""
+        self.has_moved = True
+        versions, self.versions = self.versions, None
+        splices, self.splices = self.splices, []
+        try:
+            value = self.inline(call)
+            (made,) = self.splices
+        finally:
+            self.versions, self.splices = versions, splices
+        self.splices[slot] = made
+        return value, compare_retvals(old.retval, value, old.retval_version) is not UNCHANGED
+
+    def _reach(self, old: Any, slots: Slots, diffs: ArgDiffs, call: Call[Any] | None = None) -> Reach:
+        new = self.call if call is None else call
+        callee: Any = new.gen_fn
+        plan: Plan = callee.program.plan
+        return Reach(changed_arguments(plan, old.call, new, diffs), self._touched(slots, plan))
+
+    def _touched(self, slots: Slots, plan: Plan) -> frozenset[int]:
+        keys = self.touched_keys()
+        if keys is None or len(keys) > len(plan.visits):
+            numbers: Collection[int] = range(len(plan.visits))
+        else:
+            numbers = [number for key in keys for number in plan.heads.get(key, ())] + plan.headless
+        return frozenset([number for number in numbers if self._is_touched(number, slots, plan)])
+
+    def _is_touched(self, number: int, slots: Slots, plan: Plan) -> bool:
+        slot, is_splice = plan.numbers[number]
+        if not is_splice:
+            return self.touches(slots.paths[slot], slots.records[slot])
+        splice = slots.splices[slot]
+        callee: Any = splice.call.gen_fn
+        return bool(self._touched(splice.slots, callee.program.plan))
+
+    def _open(self, slots: Slots, retval: Any, reach: Reach) -> None:
+        """Start from the slots of an old run."""
+        self.old_slots, self.old_retval = slots, retval
+        self.records, self.values = list(slots.records), list(slots.values)
+        self.splices, self.versions = list(slots.splices), list(slots.versions)
+        self.paths = slots.paths
+        self.changed, self.touched = reach
+
+    def _state(self) -> tuple[Any, ...]:
+        old = self.old_slots, self.old_retval, self.changed, self.touched
+        return *old, self.records, self.values, self.splices, self.versions, self.paths
+
+    def _restore(self, state: tuple[Any, ...]) -> None:
+        self.old_slots, self.old_retval, self.changed, self.touched = state[:4]
+        self.records, self.values, self.splices, self.versions, self.paths = state[4:]
+
+    def _slots(self) -> Slots:
+        return Slots(self.records, self.paths, self.values, self.splices, self.versions)
+
+    def _finish(self, retval: Any, has_changed: bool) -> Updated[Any]:
+        old, slots, plan = self.old, self._slots(), self.gen_fn.program.plan
+        if self.has_moved:
+            self._take_out_vanished(slots, plan)
+        new = self.score_new()
+        weight = self.ledger.weight(new, len(self.new))
+        score = self.ledger.score(old.score, new, lambda: [record for _, record in in_order(slots, plan)])
+        diff = self.hints.retdiff(old.retval, retval, old.retval_version) if has_changed else UNCHANGED
+        return Updated(StaticTrace(self.call, retval, score, slots), weight, diff, graft(self.discards))
+
+    def _take_out_vanished(self, slots: Slots, plan: Plan) -> None:
+        now: dict[Path, str] = {}
+        for path, _ in in_order(slots, plan):
+            other = collision(path, now)
+            if other is not None:
+                raise DuplicateAddressError(plan.place_of(plan.graph), path, other)
+            now[path] = ""
+        for path, record in self.old.in_order():
+            if path not in now:
+                self.take_out(record)
+                self.replace(record, path, record.choices)
