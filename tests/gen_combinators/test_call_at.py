@@ -104,7 +104,9 @@ def test_what_is_no_kernel_is_refused() -> None:
 
 
 def test_equal_kernels_make_equal_functions() -> None:
-    assert call_at(walk) == AT and hash(call_at(walk)) == hash(AT) and call_at(normal) not in [AT]
+    other: object = call_at(normal)
+
+    assert call_at(walk) == AT and hash(call_at(walk)) == hash(AT) and other != AT
     assert AT.reference == f"{__name__}:AT" and repr(AT).startswith(
         "<generative function call_at(walk)(key, /, x:"
     )

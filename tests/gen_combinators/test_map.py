@@ -431,3 +431,12 @@ def test_a_map_of_a_hundred_thousand_takes_little_more_than_its_tensors() -> Non
 def test_a_selection_of_an_element_that_is_not_there_is_refused() -> None:
     with pytest.raises(GenError, match="no choice at 5"):
         Map(point).simulate(torch.zeros(2), shared(SLOPE)).regenerate(select(5))
+
+
+def test_elements_that_join_a_batched_vector_are_held_as_the_others_are() -> None:
+    model = Map(normal)
+    trace = model.simulate([0.0] * 20, shared(1.0))
+    longer: Any = trace.update({}, model([0.0] * 21, shared(1.0))).trace
+
+    assert longer.elements.columns() is not None
+    assert longer.retval.stack().shape == (21,)

@@ -28,6 +28,7 @@ from gen_core import (
     choicemap,
     choose,
     select,
+    vmap,
     where,
 )
 from gen_distributions import bernoulli, categorical, exponential, gamma, normal
@@ -457,6 +458,17 @@ def test_a_compiled_update_changes_branches() -> None:
     updated, expected = compiled(old, given, torch.tensor(1), p), old.update(given, BOTH(1, p))
 
     assert close(updated.weight, expected.weight) and updated.trace.choices == expected.trace.choices
+
+
+def test_a_batch_of_batches_of_switches_has_a_score_for_each() -> None:
+    several = vmap(BOTH, in_dims=(0, None))
+
+    traces = batch(lambda p: several.simulate(OLD, p))(probabilities())
+
+    alone = [
+        several.assess(trace.choices, OLD, p).score for trace, p in zip(traces, probabilities(), strict=True)
+    ]
+    assert close(traces.score, torch.stack(alone))
 
 
 def test_masked_values_are_chosen_by_element() -> None:

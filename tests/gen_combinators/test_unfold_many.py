@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gen_combinators import Unfold, unfold_parallel
-from gen_core import NONE, UNCHANGED, UNKNOWN, ChoiceTrace, ParameterError, Updated, VectorDiff, select
+from gen_core import ANY, NONE, UNCHANGED, UNKNOWN, ChoiceTrace, ParameterError, Updated, VectorDiff, select
 from gen_distributions import normal
 from gen_dml import gen
 
@@ -99,7 +99,7 @@ def test_few_steps_are_kept_one_by_one() -> None:
 def test_steps_of_different_structure_are_kept_one_by_one() -> None:
     trace: Any = Unfold(numbered).simulate(LENGTH, (0, torch.zeros(())), 1.0)
 
-    assert trace.storage == "one by one: the steps differ in structure"
+    assert trace.storage.startswith("one by one: the steps differ in structure")
     assert [state[0] for state in trace.retval] == list(range(1, LENGTH + 1))
 
 
@@ -117,10 +117,24 @@ def test_steps_in_columns_are_edited_as_others_are() -> None:
     assert torch.allclose(shorter.score, shorter.call.assess(shorter.choices).score)
 
 
+def test_projections_of_many_steps_are_those_of_each() -> None:
+    trace: Any = Unfold(walk).simulate(LENGTH, 0.0, 1.0)
+
+    seen = trace.project(select((ANY, "y")))
+    some = trace.project(select((ANY, "y"), 3, (9, "x")))
+
+    each = [trace.subtrace((t, "y")).score for t in range(LENGTH)]
+    assert torch.allclose(seen, torch.stack(each).double().sum())
+    others = trace.subtrace((3, "x")).score + trace.subtrace((9, "x")).score
+    assert torch.allclose(some, seen + others.double())
+    assert torch.allclose(trace.project(~select((ANY, "y"))), trace.score - seen)
+    assert float(trace.project(NONE)) == 0.0
+
+
 def test_many_edits_go_back_into_columns() -> None:
     trace: Any = Unfold(walk).simulate(LENGTH, 0.0, 1.0)
 
-    for t in range(0, 300, 2):
+    for t in range(300):
         trace = trace.update({(t, "y"): 0.1}).trace
 
     assert "batched" in trace.storage

@@ -115,3 +115,14 @@ def test_rows_go_through_batches() -> None:
 
     assert torch.equal(shifted[1, "y"], YS[1] + shifts[:, None])
     assert sums.tolist() == [5.0, 25.0, 45.0, 65.0]
+
+
+def test_rows_of_rows_map_and_override_as_trees_do() -> None:
+    inner = torch.arange(12.0).reshape(3, 4)
+    nested = rows(batch(lambda row: rows({"y": row, "z": row}))(inner))
+    other = rows(batch(lambda row: rows({"y": row + 1}))(inner))
+    tree = choicemap(dict(nested.items()))
+
+    assert nested.map_whole(torch.Tensor.double) == tree.map(torch.Tensor.double)
+    assert nested.override(other) == tree.override(choicemap(dict(other.items())))
+    assert nested.filter(select((ANY, ANY, "y"))) == tree.filter(select((ANY, ANY, "y")))

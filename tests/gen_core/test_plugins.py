@@ -190,7 +190,7 @@ def test_combinators_are_looked_up_by_name() -> None:
     registry.register(provides(gen_combinators, {"twice": twice}), "mine")
 
     assert registry.combinator("twice") is twice
-    assert registry.combinators == ["twice"]
+    assert "twice" in registry.combinators
 
 
 def test_an_unregistered_plugin_is_gone() -> None:

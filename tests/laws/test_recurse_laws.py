@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from gen_combinators import Recurse, deterministic
+from gen_combinators import Map, Recurse, Switch, deterministic, shared
 from gen_core import Call, NotBatchableError, batch, inline, param, verify_hints
 from gen_core.testing import check_laws
 from gen_distributions import bernoulli, categorical, from_torch, normal, relabelled
 from gen_dml import DynamicFunction, gen
+from gen_sml import static
 from gen_torch.testing import check_staging
 
 Number = Any
@@ -38,6 +39,7 @@ def noisy_sum(value: Tensor, results: Sequence[Tensor]) -> Tensor:
 
 
 tree = Recurse(split, noisy_sum, 2)
+either = Switch(tree, Recurse(split, noisy_sum, 3))
 
 
 @gen
@@ -144,6 +146,31 @@ def within(p: Number, same: bool) -> Tensor:
     return normal(first + second - third, 1.0) @ "end"
 
 
+@static
+def static_link(depth: int) -> tuple[Tensor, list[int]]:
+    x = normal(0.5, 1.0) @ "x"
+    more = bernoulli(0.6) @ "more"
+    return x, [depth - 1] * (1 + int(more)) if depth else []
+
+
+@static
+def static_sum(value: Tensor, results: Sequence[Tensor]) -> Tensor:
+    noise = normal(value, 1.0) @ "noise"
+    return noise + sum(results)
+
+
+static_tree = Recurse(static_link, static_sum, 2)
+
+
+@gen
+def mapped(depth: int) -> tuple[Tensor, list[int]]:
+    xs = Map(normal)([0.5, float(depth)], shared(1.0)) @ "xs"
+    return xs[0], [depth - 1] * depth
+
+
+tree_of_maps = Recurse(mapped, noisy_sum, 2)
+
+
 @gen
 def in_a_callee(p: float) -> tuple[Tensor, list[float]]:
     untraced = bernoulli(0.4).sample()
@@ -177,6 +204,10 @@ ROWS = {
     "trees_of_trees": Row(lambda: [trees_of_trees(0.5), trees_of_trees(0.1)]),
     "spliced": Row(lambda: [Recurse(spliced, noisy_sum, 1)(0.2)]),
     "within": Row(lambda: [within(0.5, True), within(0.7, True), within(0.5, False)]),
+    "static": Row(lambda: [static_tree(2), static_tree(1)]),
+    "tree_of_maps": Row(lambda: [tree_of_maps(2), tree_of_maps(1)]),
+    "map_of_trees": Row(lambda: [Map(tree)([(1, 0.5), (2, 0.4)]), Map(tree)([(1, 0.5)])]),
+    "switch_of_trees": Row(lambda: [either(0, (1, 0.5)), either(1, (1, 0.5))]),
     "half_hidden": Row(lambda: [half_hidden(0.6), half_hidden(0.7)], {"finite": True, "untraced": True}),
 }
 

@@ -1,4 +1,4 @@
-"""The laws on static functions, and the static language against the dynamic one: one source, both decorators."""
+"""The laws on static functions, and one source under both decorators: the languages do the same."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from gen_core import (
     Call,
     ChoiceMap,
     GenerativeFunction,
+    Selection,
     inline,
     param,
     select,
@@ -374,16 +375,8 @@ def operations(
 
     found: list[Callable[[int], Any]] = []
     for number in range(len(static_calls)):
-        found += [
-            lambda side, n=number: calls[side][n].simulate(),
-            lambda side, n=number: calls[side][n].assess(donors[n]),
-            lambda side, n=number: calls[side][n].propose(),
-            lambda side, n=number: calls[side][n].sample(),
-            lambda side, n=number: start(side).update({}, calls[side][n]),
-            lambda side, n=number: start(side).update({}, calls[side][n], argdiffs=UNKNOWN),
-            lambda side, n=number: start(side).regenerate(NONE, calls[side][n]),
-            lambda side, n=number: start(side).regenerate(~select(*paths[:1]), calls[side][n]),
-        ]
+        found += [partial(each, calls, start, number) for each in OF_EACH_CALL]
+        found.append(partial(assessing, calls, donors[number], number))
     found += [
         lambda side: calls[side][0].generate(some),
         lambda side: start(side).update(some),
@@ -392,14 +385,43 @@ def operations(
         lambda side: start(side).update(some).trace.update(some).trace.update(donors[0]),
     ]
     for selection in selections:
-        found.append(lambda side, s=selection: start(side).regenerate(s))
-        found.append(lambda side, s=selection: start(side).project(s))
+        found += [partial(regenerating, start, selection), partial(projecting, start, selection)]
     for path in paths:
         constraint = donors[0].filter(select(path))
         # Code of its own is generated the second time.
-        found += [lambda side, c=constraint: start(side).update(c)] * 2
-        found += [lambda side, p=path: start(side).regenerate(select(p))] * 2
+        found += [partial(updating, start, constraint)] * 2
+        found += [partial(regenerating, start, select(path))] * 2
     return found
+
+
+Calls = tuple[list[Call[Any]], list[Call[Any]]]
+Start = Callable[[int], Any]
+
+OF_EACH_CALL: list[Callable[[Calls, Start, int, int], Any]] = [
+    lambda calls, start, number, side: calls[side][number].simulate(),
+    lambda calls, start, number, side: calls[side][number].propose(),
+    lambda calls, start, number, side: calls[side][number].sample(),
+    lambda calls, start, number, side: start(side).update({}, calls[side][number]),
+    lambda calls, start, number, side: start(side).update({}, calls[side][number], argdiffs=UNKNOWN),
+    lambda calls, start, number, side: start(side).regenerate(NONE, calls[side][number]),
+    lambda calls, start, number, side: start(side).regenerate(~select("a", "slope"), calls[side][number]),
+]
+
+
+def assessing(calls: Calls, choices: ChoiceMap, number: int, side: int) -> Any:
+    return calls[side][number].assess(choices)
+
+
+def updating(start: Start, constraints: ChoiceMap, side: int) -> Any:
+    return start(side).update(constraints)
+
+
+def regenerating(start: Start, selection: Selection, side: int) -> Any:
+    return start(side).regenerate(selection)
+
+
+def projecting(start: Start, selection: Selection, side: int) -> Any:
+    return start(side).project(selection)
 
 
 def same(mine: Any, theirs: Any) -> None:

@@ -61,6 +61,16 @@ assert trace.update({1: 2.5}).trace[1] == 2.5
 halves = deterministic(lambda n: (n, [n // 2, n - n // 2] if n > 1 else []))
 assert Recurse(halves, deterministic(lambda n, parts: sum(parts) or n), 2).simulate(5).retval == 5
 """,
+    "gen-sml": """
+import linecache
+from gen_distributions import normal
+from gen_sml import static
+source = "def model(x):\\n    slope = normal(0.0, 1.0) @ 'slope'\\n    return normal(slope * x, 1.0) @ 'y'\\n"
+linecache.cache["model.py"] = len(source), None, source.splitlines(True), "model.py"
+exec(compile(source, "model.py", "exec"))
+trace = static(model).simulate(2.0)
+assert trace.update({"slope": 1.0}).trace["slope"] == 1.0
+""",
     "gen-torch": """
 import torch
 from gen_core import plugins

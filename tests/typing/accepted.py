@@ -9,6 +9,7 @@ from typing import Any, assert_type
 import torch
 from torch import Tensor
 
+from gen_combinators import Map, Scan, Unfold, repeat, shared
 from gen_core import (
     ALL,
     ANY,
@@ -203,3 +204,61 @@ assert_type(metropolis_hastings(moved, step)[0], Trace[Tensor])
 assert_type(metropolis_hastings(moved, lambda current: walk(current, 0.1))[0], Trace[Tensor])
 chain = run_chain(moved, partial(metropolis_hastings, proposal=step), num_samples=2)
 assert_type(chain, Chain[Tensor])
+
+
+# Steps.
+
+
+@gen
+def drift(t: int, x: float | Tensor, size: float) -> Tensor:
+    return normal(x + size, 1.0) @ "x"
+
+
+@gen
+def numbered(t: int, state: tuple[int, Tensor]) -> tuple[int, Tensor]:
+    return state[0] + t, normal(state[1], 1.0) @ "x"
+
+
+@gen
+def smoothed(level: Tensor, x: float) -> tuple[Tensor, str]:
+    return normal(level, x) @ "level", "label"
+
+
+@gen
+def path(length: int) -> Tensor:
+    states = Unfold(drift)(length, 0.0, 0.1) @ "path"
+    assert_type(states, Sequence[Tensor])
+    return states[-1]
+
+
+drifting = Unfold(drift).simulate(10, 0.0, 0.1)
+assert_type(drifting, Trace[Sequence[Tensor]])
+assert_type(Unfold(drift)(10, torch.zeros(()), size=0.1), Call[Sequence[Tensor]])
+assert_type(drifting.update({(10, "x"): 0.5}, Unfold(drift)(11, 0.0, 0.1)).trace.retval[-1], Tensor)
+assert_type(Unfold(numbered).simulate(3, (0, torch.zeros(()))), Trace[Sequence[tuple[int, Tensor]]])
+assert_type(Scan(smoothed).simulate(torch.zeros(()), [0.1]), Trace[tuple[Tensor, Sequence[str]]])
+assert_type(Scan(smoothed)(torch.zeros(()), torch.ones(3)), Call[tuple[Tensor, Sequence[str]]])
+
+
+@gen
+def scaled(x: float, scale: Tensor) -> Tensor:
+    return normal(x, scale) @ "y"
+
+
+@gen
+def labelled(x: Tensor) -> str:
+    return str(normal(x, 1.0) @ "y")
+
+
+@gen
+def points(xs: Sequence[float]) -> Tensor:
+    ys = Map(scaled)(xs, shared(torch.ones(()))) @ "ys"
+    assert_type(ys, Sequence[Tensor])
+    return ys[0]
+
+
+assert_type(Map(scaled).simulate([1.0], torch.ones(1)), Trace[Sequence[Tensor]])
+assert_type(Map(labelled)(torch.ones(3)), Call[Sequence[str]])
+assert_type(Map(Map(labelled))([torch.ones(3)]), Call[Sequence[Sequence[str]]])
+assert_type(Map(normal).simulate(torch.zeros(3), shared(1.0)).retval[0], Tensor)
+assert_type(repeat(scaled, 3)(1.0, torch.ones(())), Call[Sequence[Tensor]])

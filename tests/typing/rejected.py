@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gen_combinators import Map, Scan, Unfold, repeat, shared
 from gen_core import Call, Distribution, GenerativeFunction, Key, Selection, Trace, choicemap, save, select
 from gen_core.hookspecs import gen_distributions, gen_edits, implements
 from gen_distributions import bernoulli, categorical, from_torch, normal, relabelled
@@ -185,3 +186,47 @@ metropolis_hastings(trace, of_other_traces)  # E: takes traces of another kind
 metropolis_hastings(line, select("slope"))  # E: not a trace
 run_chain(trace, metropolis_hastings, num_samples=10)  # E: not a kernel
 run_chain(trace, partial(metropolis_hastings, proposal=select("slope")))  # E: forgotten number
+
+
+# Steps.
+
+
+@gen
+def drift(t: int, x: float | Tensor, size: float) -> Tensor:
+    return normal(x + size, 1.0) @ "x"
+
+
+@gen
+def smoothed(level: Tensor, x: float) -> tuple[Tensor, str]:
+    return normal(level, x) @ "level", "label"
+
+
+Unfold(drift).simulate(10, 0.0)  # E: missing parameter
+Unfold(drift).simulate("10", 0.0, 0.1)  # E: a length is an integer
+Unfold(drift).simulate(10, "x", 0.1)  # E: wrong state
+Unfold(drift)(10, 0.0, "x")  # E: wrong parameter
+Unfold(drift)(10, 0.0, 0.1, 0.2)  # E: too many parameters
+Unfold(drift)(length=10, initial_state=0.0, size=0.1)  # E: these two go by position
+Unfold(smoothed)  # E: does not take the number of a step
+Unfold(lambda t, x: x)  # E(pyright): not a generative function
+Scan(drift)  # E: does not return a pair
+Scan(smoothed)(torch.zeros(()), 0.1)  # E: inputs are a sequence
+Scan(smoothed)(torch.zeros(()), ["a"])  # E: wrong inputs
+Scan(smoothed)(0.0, [0.1])  # E: wrong carry
+states: Trace[Sequence[str]] = Unfold(drift).simulate(10, 0.0, 0.1)  # E: wrong states
+
+
+# Elements.
+
+
+@gen
+def scaled(x: float, scale: Tensor) -> Tensor:
+    return normal(x, scale) @ "y"
+
+
+Map(scaled)([1.0])  # E: missing argument
+Map(scaled)(1.0, torch.ones(3))  # E: not a sequence
+Map(scaled)(["a"], torch.ones(3))  # E: wrong elements
+Map(scaled)([1.0], shared("a"))  # E: wrong shared value
+repeat(scaled, 3)([1.0], torch.ones(()))  # E: the arguments are the kernel's
+scores: Trace[Sequence[str]] = Map(scaled).simulate([1.0], torch.ones(1))  # E: wrong elements

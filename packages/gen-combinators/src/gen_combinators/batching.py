@@ -37,8 +37,12 @@ def refusal_of(kernel: GenerativeFunction[..., Any], size: int) -> Refusal | Non
 
 
 def remember(kernel: GenerativeFunction[..., Any], refusal: Refusal) -> None:
-    """Never try again to batch a kernel that ran one by one only."""
-    _refusals[kernel] = refusal
+    """Never try again to batch a kernel that ran one by one only.
+
+    Inside a batch or a program that is being staged, that may be the reason.
+    """
+    if values_are_readable():
+        _refusals[kernel] = refusal
 
 
 def attempt(function: Callable[..., Any], in_dims: list[int | None], size: int, *args: Any) -> Any:

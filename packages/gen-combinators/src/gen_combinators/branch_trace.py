@@ -140,9 +140,7 @@ def masked(call: Call[Any], index: Tensor, branches: Mapping[int, Trace[Any]]) -
     return MaskedTrace(call, index, branches, retval, score, choices)
 
 
-def _make(
-    call: Any, index: Any, branches: Any, retval: Any, score: Any, choices: Any
-) -> Any:
+def _make(call: Any, index: Any, branches: Any, retval: Any, score: Any, choices: Any) -> Any:
     """Put a trace together; one whose index can be read now shows the branch that was taken, and no other."""
     if isinstance(index, Tensor) and not index.dim() and values_are_readable():
         number = int(index)

@@ -65,7 +65,8 @@ class _Plan:
         if not transforms_are_active() and any(tensor.requires_grad for tensor in found):
             raise GradientError(
                 f"{self.gen_fn.name} has a hand-written gradient, which speaks of its arguments, but "
-                f"`execute` uses trainable parameters too. Make them arguments, or leave the gradient to autograd."
+                f"`execute` uses trainable parameters too. Make them arguments, or leave the gradient to "
+                f"autograd."
             )
         # Views: autograd must not take an argument that is handed through for its output.
         return tuple([tensor.view_as(tensor) for tensor in (*found, *kept)])

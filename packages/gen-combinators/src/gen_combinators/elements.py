@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import torch
 from torch import Tensor
 
-from gen_combinators.elements_merge import merged
+from gen_combinators.elements_merge import Row, merge_entries, merged
+from gen_combinators.elements_views import ElementChoices, Retvals, unvisited
 from gen_combinators.persistent import PersistentVector
 from gen_combinators.vector import Vector
 from gen_core import TraceBatch
 from gen_core.choicemap import EMPTY, ChoiceMap
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
-from gen_core.errors import NoChoiceError
-from gen_core.pytree import register_choices
 from gen_core.structure import takes_apart
 from gen_core.torch_pytree import Node, register
 from gen_core.totals import total, total_dtype
@@ -27,21 +26,10 @@ if TYPE_CHECKING:
 
 R_co = TypeVar("R_co", covariant=True)
 
-FEW = 32
+FEW = 256
 """So many edited elements are never worth a new base."""
 SHARE = 8
 """The overlay becomes part of a new base when it holds one in so many elements."""
-
-
-class Row(NamedTuple):
-    """An element that is a row of a batch; its trace is made when it is asked for."""
-
-    columns: Columns
-    position: int
-
-    def trace(self) -> Any:
-        """Return the trace."""
-        return self.columns.row(self.position)
 
 
 @final
@@ -114,10 +102,15 @@ class Elements(Generic[R_co]):
         rows[torch.as_tensor(own) - indices.start] = torch.arange(len(own))
         for index in own:
             entries[index - indices.start] = None
-        gathered = largest.gather(rows)
-        base = Columns(gathered.columns, gathered.is_shared, gathered.structure, len(indices))
+        whole = Columns(largest.columns, largest.is_shared, largest.structure, len(largest))
+        base = whole.gather(rows)
         vector = PersistentVector(entries)
         return Elements(base, vector, len(indices) - len(own)).compact()
+
+    @property
+    def base(self) -> Columns | None:
+        """The columns of the elements that were not edited, if there are any."""
+        return self._base
 
     @property
     def is_batched(self) -> bool:
@@ -233,7 +226,7 @@ class Elements(Generic[R_co]):
         else:
             found = self._base.gather(torch.as_tensor(indices))
             edited = [(p, e) for p, i in enumerate(indices) if (e := self._overlay[i]) is not None]
-            found = _merge_entries(found, edited)
+            found = merge_entries(found, edited)
         if found is None:
             return None
         return TraceBatch(found.tensors, found.is_shared, found.structure, found.size)
@@ -260,7 +253,7 @@ class Elements(Generic[R_co]):
 
     def score_of(self, indices: range) -> Tensor:
         """Return the sum of the scores of the elements at `indices`, shape `()`."""
-        if self._base is None or len(indices) <= FEW:
+        if self._base is None or len(indices) <= _ONE_BY_ONE:
             return total(self[index].score for index in indices)
         return self.scores[indices.start : indices.stop].sum()
 
@@ -284,7 +277,7 @@ class Elements(Generic[R_co]):
     @property
     def retvals(self) -> Vector[R_co]:
         """The return values, read when they are asked for."""
-        return Vector.reading(_Retvals(self))
+        return Vector.reading(Retvals(self))
 
     def find(self, path: Path) -> Trace[Any] | None:
         """Return the trace at a path that begins with an index."""
@@ -298,32 +291,12 @@ class Elements(Generic[R_co]):
 
     def unvisited(self, constraints: ChoiceMap) -> list[Path]:
         """Return the paths of constraints that were not used; alike elements are asked once."""
-        left: list[Path] = []
-        if constraints.is_leaf:
-            return [()]
-        known: dict[tuple[Path, ...], list[Path]] = {}
-        keys = constraints.child_keys()
-        if isinstance(constraints, Rows) and self._base is not None and not self._num_edited:
-            key = next(iter(keys))
-            if not (self._has(key) and self[key].unvisited(constraints.child(key))):  # type: ignore[index]
-                keys = [key for key in keys if not self._has(key)]
-        for key in keys:
-            below = constraints.child(key)
-            if below is EMPTY:
-                continue
-            if not self._has(key):
-                left += [(key, *path) for path in below.paths()]
-                continue
-            index: Any = key
-            if self._overlay[index] is not None:
-                found = self[index].unvisited(below)
-            else:
-                alike = tuple(below.paths())
-                if alike not in known:
-                    known[alike] = self[index].unvisited(below)
-                found = known[alike]
-            left += [(key, *path) for path in found]
-        return left
+        return unvisited(self, constraints)
+
+    def entry(self, index: int) -> Trace[R_co] | Row | None:
+        """Return what is held of an element beside the base, None if it is in the base."""
+        entry: Trace[R_co] | Row | None = self._overlay[index]
+        return entry
 
     def _has(self, key: PathPart) -> bool:
         return isinstance(key, int) and 0 <= key < len(self)
@@ -349,96 +322,10 @@ class Elements(Generic[R_co]):
         if missing:  # Rows to be written over.
             index = torch.arange(len(self)).clamp_max(base.size - 1)
             base = base.gather(index)
-        return _merge_entries(base, list(self._overlay.items()))
+        return merge_entries(base, list(self._overlay.items()))
 
 
-def _merge_entries(base: Columns, entries: Sequence[tuple[int, Any]]) -> Columns | None:
-    """Return columns with traces and rows written into them; None if structures differ."""
-    rows: dict[int, tuple[Columns, list[int], list[int]]] = {}
-    traces: dict[int, Any] = {}
-    for index, entry in entries:
-        if type(entry) is Row:
-            _, indices, positions = rows.setdefault(id(entry.columns), (entry.columns, [], []))
-            indices.append(index)
-            positions.append(entry.position)
-        else:
-            traces[index] = entry
-    result: Columns | None = base
-    for columns, indices, positions in rows.values():
-        if result is not None:
-            result = merged(result, indices, columns.gather(torch.tensor(positions)))
-    if traces and result is not None:
-        result = merged(result, list(traces), _stack(list(traces.values())))
-    return result
-
-
-def _stack(traces: list[Trace[Any]]) -> Columns | None:
-    from gen_core import BatchStructureError, stack
-
-    try:
-        batch = stack(traces)
-    except (BatchStructureError, RuntimeError):  # tensors of different shapes
-        return None
-    return Columns(batch.columns, batch.is_shared, batch.structure, len(batch))
-
-
-@final
-class ElementChoices(ChoiceMap):
-    """The choices of elements by index."""
-
-    __slots__ = ("elements",)
-
-    is_leaf = False
-
-    def __init__(self, elements: Elements[Any]) -> None:
-        self.elements = elements
-
-    def child(self, key: PathPart, /) -> ChoiceMap:
-        if not isinstance(key, int) or not 0 <= key < len(self.elements):
-            return EMPTY
-        choices = self.elements[key].choices
-        return EMPTY if choices.is_empty else choices
-
-    def child_keys(self) -> range:
-        return range(len(self.elements))
-
-    @property
-    def value(self) -> Any:
-        raise NoChoiceError((), self.paths())
-
-
-@final
-class _Retvals:
-    """What the elements returned."""
-
-    def __init__(self, elements: Elements[Any]) -> None:
-        self._elements = elements
-        self._base: Columns | None = None
-
-    def __len__(self) -> int:
-        return len(self._elements)
-
-    def value(self, index: int, /) -> Any:
-        entry = self._elements._overlay[index]
-        if entry is None:
-            return self._base_retvals().row(index)
-        return (entry.trace() if type(entry) is Row else entry).retval
-
-    def columns(self) -> Columns | None:
-        found = self._elements.columns()
-        if found is not None:
-            return found.part(found.whole.retval)
-        return Vector(self).source.columns()
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self.value(i) for i in range(len(self)))
-
-    def _base_retvals(self) -> Columns:
-        if self._base is None:
-            base = self._elements._base
-            assert base is not None
-            self._base = base.part(base.whole.retval)
-        return self._base
+_ONE_BY_ONE = 16
 
 
 def _flatten(elements: Any) -> tuple[list[Any], Any]:
@@ -458,4 +345,3 @@ def _unflatten(parts: Any, are_columns: Any) -> Any:
 
 takes_apart(Elements, Node(_flatten, _unflatten))
 register(Elements, Node(_flatten, _unflatten))
-register_choices(ElementChoices)

@@ -1,13 +1,29 @@
-"""Writing rows into columns."""
+"""Elements written into columns: rows of other columns, and traces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from gen_core import BatchStructureError, stack
 from gen_core.columns import Columns
+
+if TYPE_CHECKING:
+    from gen_core import Trace
+
+
+class Row(NamedTuple):
+    """An element that is a row of a batch; its trace is made when it is asked for."""
+
+    columns: Columns
+    position: int
+
+    def trace(self) -> Any:
+        """Return the trace."""
+        return self.columns.row(self.position)
 
 
 def merged(base: Columns, indices: Sequence[int], rows: Columns | None) -> Columns | None:
@@ -31,6 +47,34 @@ def merged(base: Columns, indices: Sequence[int], rows: Columns | None) -> Colum
             written[key] = before.index_copy(0, index.to(old.device), after)
         tensors.append(old if shared else written[key])
     return Columns(tensors, is_shared, base.structure, base.size)
+
+
+def merge_entries(base: Columns, entries: Sequence[tuple[int, Any]]) -> Columns | None:
+    """Return columns with traces and rows written into them; None if structures differ."""
+    rows: dict[int, tuple[Columns, list[int], list[int]]] = {}
+    traces: dict[int, Any] = {}
+    for index, entry in entries:
+        if type(entry) is Row:
+            _, indices, positions = rows.setdefault(id(entry.columns), (entry.columns, [], []))
+            indices.append(index)
+            positions.append(entry.position)
+        else:
+            traces[index] = entry
+    result: Columns | None = base
+    for columns, indices, positions in rows.values():
+        if result is not None:
+            result = merged(result, indices, columns.gather(torch.tensor(positions)))
+    if traces and result is not None:
+        result = merged(result, list(traces), _stack(list(traces.values())))
+    return result
+
+
+def _stack(traces: list[Trace[Any]]) -> Columns | None:
+    try:
+        batch = stack(traces)
+    except (BatchStructureError, RuntimeError):  # tensors of different shapes
+        return None
+    return Columns(batch.columns, batch.is_shared, batch.structure, len(batch))
 
 
 def _are_alike(base: Columns, rows: Columns) -> bool:

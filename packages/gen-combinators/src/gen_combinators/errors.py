@@ -168,8 +168,8 @@ class NoElementsError(GenError, TypeError):
 
     def __init__(self, function: str, parameter: str | None = None, value: object = None) -> None:
         what = (
-            f"Expected an argument of {function} to be a sequence or tensor with a value for each element, but "
-            f"all are shared. To run a kernel n times on the same arguments, write repeat(kernel, n)."
+            f"Expected an argument of {function} to be a sequence or tensor with a value for each element, "
+            f"but all are shared. To run a kernel n times on the same arguments, write repeat(kernel, n)."
             if parameter is None
             else f"Expected `{parameter}` of {function} to be a sequence or tensor with a value for each "
             f"element, but got {' '.join(repr(value).split())[:80]} ({type(value).__name__}). To give all "

@@ -61,11 +61,13 @@ def _harmless(path: Path, value: Any, own: Trace[Any], taken: Tensor) -> Any:
         return value
     given = torch.as_tensor(value, dtype=values.dtype, device=values.device)
     # Of another shape it is refused by the branch, in the words of its distribution.
-    return torch.where(taken, given, values) if given.shape == values.shape else value
+    return torch.where(taken.to(given.device), given, values) if given.shape == values.shape else value
 
 
 def _guarded(tensor: Tensor, taken: Tensor) -> Tensor:
-    return torch.where(taken, tensor, tensor.detach()) if _has_gradient(tensor) else tensor
+    if not _has_gradient(tensor):
+        return tensor
+    return torch.where(taken.to(tensor.device), tensor, tensor.detach())
 
 
 def _has_gradient(tensor: Tensor) -> bool:

@@ -137,7 +137,7 @@ class Map(GenerativeFunction[P, Sequence[R]]):
         edit = Edit(self, trace, call, argdiffs)
         edit.keep(constraint_groups(constraints, edit.kept), EMPTY, rooms.update)
         if len(edit.added):
-            edit.add(self._enter(edit.arguments, edit.added, constraints, rooms.generate))
+            edit.add(self._enter(edit.arguments, edit.added, constraints, rooms.generate, edit.in_rows))
         if len(edit.dropped):
             edit.drop(edit.old.elements.score_of(edit.dropped))
         return edit.finish()
@@ -153,7 +153,7 @@ class Map(GenerativeFunction[P, Sequence[R]]):
         edit = Edit(self, trace, call, argdiffs)
         edit.keep(selection_groups(selection, edit.kept), NONE, rooms.regenerate)
         if len(edit.added):
-            edit.add(self._enter(edit.arguments, edit.added, EMPTY, rooms.generate))
+            edit.add(self._enter(edit.arguments, edit.added, EMPTY, rooms.generate, edit.in_rows))
         if len(edit.dropped):
             edit.drop(self._project(edit.old, rest([], edit.dropped, NONE)))
         return edit.finish()
@@ -178,9 +178,17 @@ class Map(GenerativeFunction[P, Sequence[R]]):
         refusal = refusal_of(self.kernel, arguments.length)
         return refusal.reason if refusal else "the elements differ in structure"
 
-    def _enter(self, arguments: Arguments, indices: range, constraints: ChoiceMap, enter: Enter) -> Entered:
+    def _enter(
+        self,
+        arguments: Arguments,
+        indices: range,
+        constraints: ChoiceMap,
+        enter: Enter,
+        in_rows: bool = False,
+    ) -> Entered:
         groups = constraint_groups(constraints, indices)
-        return enter_all(self, arguments, indices, [*groups, *rest(groups, indices, EMPTY)], enter)
+        groups += rest(groups, indices, EMPTY)
+        return enter_all(self, arguments, indices, groups, enter, in_rows=in_rows)
 
     def _project(self, trace: MapTrace[Any], groups: Sequence[Group]) -> Tensor:
         terms: list[Tensor] = [trace.score.new_zeros(())]

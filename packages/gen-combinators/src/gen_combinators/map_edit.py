@@ -40,8 +40,7 @@ class Edit:
         self.gen_fn = gen_fn
         self.old = old
         self.call = call
-        same = call is old.call and all_unchanged(argdiffs)
-        self.arguments = old.arguments if same else gen_fn.arguments(call)
+        self.arguments = old.arguments if all_unchanged(argdiffs) else gen_fn.arguments(call)
         self.old_length = len(old.elements)
         self.kept = range(min(self.old_length, self.arguments.length))
         self.added = range(self.old_length, self.arguments.length)
@@ -57,6 +56,11 @@ class Edit:
         self._discards: dict[int, ChoiceMap] = {}
         self._rows: list[tuple[Sequence[int], ChoiceMap]] = []
         """Discards of many elements, with a row for each."""
+
+    @property
+    def in_rows(self) -> bool:
+        """Whether elements are held in columns."""
+        return self.old.elements.is_batched
 
     def keep(self, groups: Sequence[Group], nothing: Any, room: Room) -> None:
         """Edit the elements that stay: those in groups, and those whose arguments changed.
@@ -120,7 +124,7 @@ class Edit:
         call = old.call
         if diffs is not self._changes.nothing and not all(diff is UNCHANGED for diff in diffs):
             # The very objects of before, where they are unchanged: comparisons go by identity.
-            given = self.arguments.values(index, in_rows=self._elements.is_batched)
+            given = self.arguments.values(index, in_rows=self.in_rows)
             call = self.arguments.call_of(_mixed(call.values(), given, diffs))
         trace, weight, retdiff, discard = at_element(self.gen_fn, index, room, old, call, diffs, change)
         self._traces[index] = trace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
-from gen_combinators.elements import ElementChoices
+from gen_combinators.elements_views import ElementChoices
 from gen_combinators.stacking import stacked
 from gen_core import NONE
 from gen_core.choicemap import EMPTY
@@ -64,11 +64,13 @@ def selection_groups(selection: Selection, indices: range) -> list[Group]:
     keys = selection.keys()
     found: dict[object, list[int]] = {}
     parts: dict[object, Selection] = {}
+    last, name = NONE, None
     for key in indices if keys is None else _within(keys, indices):
         part = selection.child(key)
         if part is not NONE:
-            name = _name(part)
-            parts.setdefault(name, part)
+            if part is not last:
+                last, name = part, _name(part)
+                parts.setdefault(name, part)
             found.setdefault(name, []).append(key)
     return [_alike(_compressed(alike), parts[name]) for name, alike in found.items()]
 

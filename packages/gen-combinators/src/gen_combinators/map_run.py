@@ -38,9 +38,21 @@ def enter_all(
     indices: range,
     groups: Sequence[Group],
     enter: Enter,
+    *,
+    in_rows: bool = False,
 ) -> Entered:
-    """Run the kernel for the elements at `indices`, which the groups cover."""
-    run = _Run(gen_fn, arguments, enter, refusal_of(arguments.kernel, len(indices)) is None)
+    """Run the kernel for the elements at `indices`, which the groups cover.
+
+    Args:
+        gen_fn: The Map, for messages.
+        arguments: Its arguments.
+        indices: Elements in a row.
+        groups: What is asked of them.
+        enter: Runs the kernel on one.
+        in_rows: Whether these join elements that are held in columns.
+    """
+    can_batch = refusal_of(arguments.kernel, len(indices)) is None
+    run = _Run(gen_fn, arguments, enter, in_rows or can_batch)
     for group in groups:
         run.group(group)
     elements = Elements.assembled(indices, run.batches, run.traces)

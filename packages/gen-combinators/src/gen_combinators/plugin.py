@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gen_core.hookspecs import gen_combinators, implements
+from gen_core.hookspecs import ValueCodec, gen_combinators, gen_values, implements
 
 if TYPE_CHECKING:
     from gen_core import GenerativeFunction
@@ -34,3 +34,12 @@ def combinators() -> Mapping[str, Callable[..., GenerativeFunction[..., Any]]]:
         "unfold": ours.Unfold,
         "with_gradient": ours.with_gradient,
     }
+
+
+@implements(gen_values)
+def values() -> Mapping[type[Any], ValueCodec]:
+    """Return how vectors are saved."""
+    from gen_combinators.vector import Vector
+
+    codec = ValueCodec(lambda vector: (list(vector), None), lambda parts, rest: Vector(parts), list, Vector)
+    return {Vector: codec}

@@ -1,4 +1,4 @@
-"""Editing all steps at once, as one batch, in the hope that no step returns anything else than before."""
+"""Editing all steps at once, in the hope that each returns what it did before; projecting them at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torch import Tensor
 from gen_combinators.batching import Refusal, attempt, refusal_of, remember
 from gen_combinators.map_run import wide_sum
 from gen_combinators.unfold_storage import in_columns
-from gen_core import UNCHANGED, TraceBatch, drawing
+from gen_core import UNCHANGED, TraceBatch, drawing, rooms
 from gen_core.columns import Columns
 from gen_core.readable import values_are_readable
 
 if TYPE_CHECKING:
     from gen_combinators.elements import Elements
+    from gen_combinators.map_groups import Group
     from gen_core import GenerativeFunction, Trace, Updated
 
 MANY: Final = 64
@@ -75,6 +76,21 @@ def move_all(
     if not found.discard.is_empty or bool(found.weight.isnan().any()):
         return None
     return _verified(before, found, size)
+
+
+def project_all(kernel: GenerativeFunction[..., Any], elements: Elements[Any], group: Group) -> Tensor | None:
+    """Return the sum of the projections of steps of which the same is selected; None if not all at once."""
+    size = len(group.indices)
+    if size < MANY or not elements.is_batched or not values_are_readable() or refusal_of(kernel, size):
+        return None
+    batch = elements.batch(group.indices)
+    if batch is None:
+        return None
+    found = attempt(lambda step: rooms.project(step, group.of_all), [0], size, batch)
+    if isinstance(found, Refusal):
+        remember(kernel, found)
+        return None
+    return wide_sum(found)
 
 
 class _DrawError(Exception):

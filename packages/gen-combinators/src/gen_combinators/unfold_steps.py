@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from gen_combinators.composed import Composed
 from gen_combinators.errors import KernelError
+from gen_combinators.map_groups import rest, selection_groups
 from gen_combinators.map_run import at_element
 from gen_combinators.unfold_edit import Asked, Edit
+from gen_combinators.unfold_parallel import project_all
 from gen_combinators.unfold_storage import kept
 from gen_combinators.unfold_trace import StepwiseTrace
 from gen_combinators.vector import Vector
@@ -147,7 +149,16 @@ class Stepwise(Composed[P, R_co]):
         if selection is ALL:
             return trace.score
         elements = steps_of(trace)
-        return total(rooms.project(elements[step], selection.child(step)) for step in range(len(elements)))
+        every = range(len(elements))
+        groups = selection_groups(selection, every)
+        terms: list[Tensor] = []
+        for group in [*groups, *rest(groups, every, NONE)]:
+            together = project_all(self.kernel, elements, group)
+            if together is not None:
+                terms.append(together)
+            else:
+                terms += [rooms.project(elements[step], group.of(step)) for step in group.indices]
+        return total(terms)
 
     # How a step is entered.
 

@@ -31,7 +31,7 @@ def edited(
     elements: Elements[Any], replaced: dict[int, Trace[Any]], added: Sequence[Trace[Any]]
 ) -> Elements[Any]:
     """Return the elements with some replaced, and others added at the end."""
-    if elements.is_batched and values_are_readable():
+    if elements.is_batched:
         replaced = {step: as_row(trace) for step, trace in replaced.items()}
         added = [as_row(trace) for trace in added]
     before = len(elements)
@@ -122,7 +122,7 @@ def _numbered(structure: Structure, tensors: list[Any], found: list[Any], *, in_
         value = structure.value
         if not in_call or type(value) not in (int, float):
             return structure
-        found.append(_number(value, type(value) is int, torch.get_default_dtype()))
+        found.append(_tensor(value, torch.int64 if type(value) is int else torch.get_default_dtype()))
         return len(found) - 1
     is_call = structure.kind is Call  # of which the first part is the function
     parts = [
@@ -132,8 +132,13 @@ def _numbered(structure: Structure, tensors: list[Any], found: list[Any], *, in_
     return Inner(structure.kind, structure.rest, tuple(parts))
 
 
+def _tensor(value: float, dtype: torch.dtype) -> Tensor:
+    # A program that is staged makes its own.
+    return _shared_tensor(value, dtype) if values_are_readable() else torch.tensor(value, dtype=dtype)
+
+
 @lru_cache(maxsize=4096)
-def _number(value: float, is_int: bool, dtype: torch.dtype) -> Tensor:
+def _shared_tensor(value: float, dtype: torch.dtype) -> Tensor:
     """Return a number as a tensor; equal ones are one object, which is stored once."""
     with outside_transforms():
-        return torch.tensor(value, dtype=torch.int64 if is_int else dtype)
+        return torch.tensor(value, dtype=dtype)

@@ -40,7 +40,11 @@ class StepwiseTrace(Trace[R_co]):
         if elements.is_batched:
             return f"batched: {len(elements)} steps in columns, {elements.num_edited} edited"
         few = len(elements) < LONG
-        why = f"there are fewer than {LONG} steps" if few else "the steps differ in structure"
+        why = (
+            f"there are fewer than {LONG} steps"
+            if few
+            else "the steps differ in structure, or were run in a batch or for gradients"
+        )
         return f"one by one: {why}"
 
     @property

@@ -25,10 +25,11 @@ def where_number(index: Tensor, terms: Mapping[int, Tensor]) -> Tensor:
 
     What the other branches have, -inf and NaN included, reaches neither the result nor its gradient.
     """
-    wide = {number: term.to(total_dtype(term)) for number, term in terms.items()}
-    result = torch.full((), torch.nan, dtype=next(iter(wide.values())).dtype, device=index.device)
+    device = next((term.device for term in terms.values() if term.device.type != "cpu"), index.device)
+    wide = {number: term.to(device, total_dtype(term)) for number, term in terms.items()}
+    result = torch.full((), torch.nan, dtype=next(iter(wide.values())).dtype, device=device)
     for number, term in wide.items():
-        result = torch.where(index == number, term, result)
+        result = torch.where((index == number).to(device), term, result)
     return result
 
 
@@ -103,7 +104,8 @@ def _where_tensor(index: Tensor, values: Numbered, what: str, place: str) -> Ten
         if result is None:
             result = tensor
         elif tensor is not result:
-            result = torch.where(_spread(index == number, tensor, result), tensor, result)
+            taken = (index == number).to(tensor.device)
+            result = torch.where(_spread(taken, tensor, result), tensor, result)
     assert result is not None
     return result
 

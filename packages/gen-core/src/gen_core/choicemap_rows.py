@@ -37,7 +37,7 @@ def rows(choices: Choices | Tensor, keys: Sequence[int] | None = None) -> Choice
     >>> points(xs).generate({"ys": rows({"y": ys})})
     """
     given = choicemap({(): choices} if isinstance(choices, Tensor) else choices)
-    whole = given.map(_tensor)
+    whole = given.map_whole(_tensor)
     if whole.is_empty:
         return EMPTY
     sizes = {path: len(value) if value.dim() else None for path, value in whole.leaves()}
@@ -107,7 +107,7 @@ class Rows(ChoiceMap):
 
     def map_whole(self, function: Callable[[Any], object], /) -> ChoiceMap:
         """Return rows of what `function` makes of the tensors."""
-        return Rows.of(Columns.of(self.whole.map_whole(function), self.columns.size), self._keys)
+        return Rows.of(self.columns.map(function), self._keys)
 
     def overridden(self, other: ChoiceMap, /) -> ChoiceMap | None:
         """Return rows again, if `other` has rows for the same keys."""
@@ -117,7 +117,8 @@ class Rows(ChoiceMap):
             or other.columns.size != self.columns.size
         ):
             return None
-        return Rows.of(Columns.of(self.whole.override(other.whole), self.columns.size), self._keys)
+        mine, others = self.columns.spread, other.columns.spread
+        return Rows.of(mine.part(mine.whole.override(others.whole), others), self._keys)
 
     def examples(self) -> list[Path]:
         """Return the addresses of the first element."""

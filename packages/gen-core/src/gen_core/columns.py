@@ -8,6 +8,7 @@ from typing import Any, final
 
 from torch import Tensor
 
+from gen_core.readable import is_compiling, transforms_are_active
 from gen_core.structure import Structure, put_together, putter, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
 
@@ -45,6 +46,7 @@ class Columns:
         self.structure = structure
         self.size = size
         self._is_spread = is_spread
+        self._last: tuple[int, Any] | None = None
         self.ndims: tuple[int, ...] = (
             tuple([tensor.dim() for tensor in tensors]) if ndims is None else tuple(ndims)
         )
@@ -62,17 +64,26 @@ class Columns:
 
     def row(self, position: int) -> Any:
         """Return one of the values; a tensor that it holds in many places is one object in it."""
+        last = self._last
+        if last is not None and last[0] == position:
+            return last[1]
         tensors = self.tensors
         rows = [
             tensors[k] if is_shared else tensors[k].select(-ndim, position)
             for k, is_shared, ndim in self._first
         ]
-        return self._put([rows[place] for place in self._places])
+        row = self._put([rows[place] for place in self._places])
+        if not (self._has_graph or is_compiling() or transforms_are_active()):
+            # Who reads an element often edits it next.
+            self._last = position, row
+        return row
 
     def gather(self, index: Tensor) -> Columns:
         """Return the values at `index`, shape `(m,)`."""
         columns: dict[int, Tensor] = {}
-        return self._mapped(len(index), lambda column, dim: column.index_select(dim, index), columns)
+        return self._mapped(
+            len(index), lambda column, dim: column.index_select(dim, index.to(column.device)), columns
+        )
 
     def narrow(self, start: int, size: int) -> Columns:
         """Return the `size` values from `start` on."""
@@ -105,15 +116,31 @@ class Columns:
             is_spread=True,
         )
 
-    def part(self, value: object) -> Columns:
-        """Return the columns of `value`, a part of `whole`, or made of its tensors."""
+    def part(self, value: object, *others: Columns) -> Columns:
+        """Return the columns of `value`, a part of `whole`, or made of its tensors and those of `others`."""
         tensors, structure = take_apart(value, once=False)
         known = {
             id(tensor): (is_shared, ndim)
-            for tensor, is_shared, ndim in zip(self.tensors, self.is_shared, self.ndims, strict=True)
+            for columns in (self, *others)
+            for tensor, is_shared, ndim in zip(columns.tensors, columns.is_shared, columns.ndims, strict=True)
         }
         found = [known.get(id(tensor), (False, tensor.dim())) for tensor in tensors]
         return Columns(tensors, [s for s, _ in found], structure, self.size, [n for _, n in found])
+
+    def map(self, function: Callable[[Tensor], Any]) -> Columns:
+        """Return the columns that `function` makes of each of these, spread; the rows stay where they are."""
+        spread = self.spread
+        tensors = [function(tensor) for tensor in spread.tensors]
+        ndims = [
+            new.dim() - old.dim() + ndim
+            for new, old, ndim in zip(tensors, spread.tensors, spread.ndims, strict=True)
+        ]
+        shared = (False,) * len(tensors)
+        return Columns(tensors, shared, spread.structure, spread.size, ndims, is_spread=True)
+
+    @cached_property
+    def _has_graph(self) -> bool:
+        return any(tensor.requires_grad for tensor in self.tensors)
 
     @cached_property
     def _put(self) -> Callable[[Sequence[Any]], Any]:

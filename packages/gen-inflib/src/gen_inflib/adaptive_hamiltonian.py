@@ -12,7 +12,6 @@ from gen_core import NONE, Selection, Trace
 from gen_inflib.adaptive import Progress, Stepped
 from gen_inflib.counts import check_count
 from gen_inflib.errors import TargetAcceptanceError
-from gen_inflib.flat import Flat
 from gen_inflib.flat_hmc import FlatHmc
 from gen_inflib.flat_nuts import FlatNuts
 from gen_inflib.hmc import hmc

@@ -59,7 +59,8 @@ def holds_tensors(part: object) -> bool:
     if isinstance(part, Tensor):
         return True
     if isinstance(part, Constraint | Transform):
-        return any(map(holds_tensors, vars(part).values()))
+        # Private ones are caches and ways back.
+        return any(holds_tensors(value) for name, value in vars(part).items() if not name.startswith("_"))
     return isinstance(part, tuple | list) and any(map(holds_tensors, cast("Iterable[Any]", part)))
 
 

@@ -24,7 +24,7 @@ class DualAveraging(NamedTuple):
     """The weighted mean of those tried: what to keep."""
     error: Tensor
     """The mean of target less acceptance, the first ones counting less."""
-    count: Tensor
+    num_updates: Tensor
     center: Tensor
     """What the search is drawn towards: the log of ten times the first step."""
 
@@ -43,7 +43,7 @@ class DualAveraging(NamedTuple):
 
         Source: Hoffman and Gelman, The No-U-Turn sampler, JMLR 15 (2014), algorithm 5.
         """
-        count = self.count + 1
+        count = self.num_updates + 1
         share = 1 / (count + DELAY)
         error = (1 - share) * self.error + share * (target - acceptance)
         log_step = self.center - count.sqrt() / SHRINKAGE * error

@@ -139,8 +139,8 @@ class StagedBatchError(GenError, RuntimeError):
     def __init__(self) -> None:
         super().__init__(
             "A loop whose length depends on values, such as that of a NUTS transition, cannot be compiled in "
-            "a batch: each run would stop at another time. Run `adaptive_nuts` by itself, which has a form for "
-            "that, run one chain, or use `hmc` in combinations of kernels."
+            "a batch: each run would stop at another time. Run `adaptive_nuts` by itself, which has a form "
+            "for that, run one chain, or use `hmc` in combinations of kernels."
         )
 
 
@@ -305,7 +305,9 @@ class HistoryNotKeptError(GenError, LookupError):
     """What happened at earlier steps was not kept."""
 
     def __init__(self) -> None:
-        super().__init__("The filter ran with keep_history=False. Run it with keep_history=True to read this.")
+        super().__init__(
+            "The filter ran with keep_history=False. Run it with keep_history=True to read this."
+        )
 
 
 class ImpossibleStepError(ImpossibleObservationsError):

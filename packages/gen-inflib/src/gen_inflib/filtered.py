@@ -62,7 +62,8 @@ class Filtered(Generic[R_co]):
     def expectation(self, function: Callable[[Any], Tensor]) -> Tensor:
         """Return the weighted mean of a function of what the last step carried on, for all particles at once."""
         values = function(self.state)
-        return torch.tensordot(self.log_weights.exp().to(values), values, 1)
+        mean: Tensor = torch.tensordot(self.log_weights.exp().to(values), values, 1)
+        return mean
 
     def particles(self) -> Weighted[R_co]:
         """Return the whole traces of the particles, each along its line of ancestors.

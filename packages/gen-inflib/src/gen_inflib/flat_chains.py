@@ -110,7 +110,7 @@ class FlatChains:
         self._loop = None
         if snapshot["loop"] is not None:
             limit, *stacks = snapshot["loop"]
-            packing = packing_of(self._begun()) if self._loop is None else self._loop.packing
+            packing = packing_of(self._begun())
             waiting = [Emitted(*each) for each in snapshot["waiting"]]
             self._loop = _Loop(packing, stacks, limit, waiting)
 
@@ -232,9 +232,7 @@ class FlatChains:
 class _Loop:
     """A loop that was entered, between two calls of its program."""
 
-    def __init__(
-        self, packing: Packing, stacks: list[Tensor], limit: Tensor, waiting: list[Emitted]
-    ) -> None:
+    def __init__(self, packing: Packing, stacks: list[Tensor], limit: Tensor, waiting: list[Emitted]) -> None:
         self.packing = packing
         self.stacks = stacks
         self.limit = limit
@@ -287,9 +285,7 @@ def _eager(setting: _Setting) -> Callable[..., Any]:
         view = kernel.view(trace)
         emitted = []
         for each in zip(*noise, strict=True):
-            state, out = body(
-                kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each)
-            )
+            state, out = body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each))
             emitted.append(out)
         return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
 

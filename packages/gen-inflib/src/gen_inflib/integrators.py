@@ -69,5 +69,5 @@ def check_step_size(step_size: Tensor | float) -> None:
     """Raise StepSizeError unless a Python number is positive and finite; tensors are taken as they are."""
     if isinstance(step_size, Tensor):
         return
-    if not (isinstance(step_size, float | int) and 0 < step_size < math.inf):
+    if not 0 < step_size < math.inf:
         raise StepSizeError(step_size)

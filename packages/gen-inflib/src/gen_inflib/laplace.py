@@ -125,9 +125,9 @@ def _covariance(view: View[Any], position: Tensor) -> tuple[Tensor, Tensor]:
     if bool(failed) or not bool(precision.isfinite().all()):
         least = float(torch.linalg.eigvalsh(precision.nan_to_num()).min())
         raise LaplaceError(
-            f"The log density of {view.trace.gen_fn.name} is not curved downwards in all directions where the "
-            f"search for a mode ended: the least eigenvalue of minus its Hessian is {least:.3g}. A density "
-            f"without a mode on the real line has no Laplace approximation."
+            f"The log density of {view.trace.gen_fn.name} is not curved downwards in all directions where "
+            f"the search for a mode ended: the least eigenvalue of minus its Hessian is {least:.3g}. A "
+            f"density without a mode on the real line has no Laplace approximation."
         )
     return torch.cholesky_inverse(lower), -2 * lower.diagonal().log().sum().double()
 

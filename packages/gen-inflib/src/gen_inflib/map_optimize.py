@@ -100,9 +100,7 @@ def climb(
     position = view.position
     best = _Best(view, position, jacobian)
     if not math.isfinite(float(best.log_density)):
-        raise ImpossibleStartError(
-            view.trace.gen_fn.name, float(best.log_density), float(view.trace.score)
-        )
+        raise ImpossibleStartError(view.trace.gen_fn.name, float(best.log_density), float(view.trace.score))
     at = position.clone().requires_grad_()
     stepper: Any = optimizer([at])
 

@@ -52,7 +52,7 @@ class View(Protocol[R]):
         ...
 
     def start(self) -> tuple[Tensor, Scored]:
-        """Return the position of the trace, with its density and gradient; raise ImpossibleStartError if not finite."""
+        """Return the position of the trace, with its density and gradient, which must be finite."""
         ...
 
     def trace_at(self, position: Tensor) -> Trace[R]:
@@ -128,7 +128,9 @@ class Marginalised(Generic[R]):
         position = self.position
         here = self.scored(position)
         if values_are_readable() and not math.isfinite(float(here.log_density)):
-            raise ImpossibleStartError(self.trace.gen_fn.name, float(here.log_density), float(self.trace.score))
+            raise ImpossibleStartError(
+                self.trace.gen_fn.name, float(here.log_density), float(self.trace.score)
+            )
         return position, here
 
     def trace_at(self, position: Tensor) -> Trace[R]:
@@ -174,8 +176,8 @@ def _combinations(trace: Trace[Any], paths: list[Path]) -> list[Tensor]:
         sizes = ", ".join(f"{show(path)} {len(s)}" for path, s in zip(paths[:5], supports, strict=False))
         raise EnumerationError(
             f"The finite choices of {trace.gen_fn.name} in `enumerate` have {count} combinations ({sizes}"
-            f"{', ...' if len(paths) > 5 else ''}), more than {MAX_COMBINATIONS}. Sum over fewer at a time, or "
-            f"sum over them in the model, with a mixture distribution."
+            f"{', ...' if len(paths) > 5 else ''}), more than {MAX_COMBINATIONS}. Sum over fewer at a time, "
+            f"or sum over them in the model, with a mixture distribution."
         )
     rows = itertools.product(*supports)
     return [torch.stack(list(column)) for column in zip(*rows, strict=True)]
@@ -186,8 +188,8 @@ def _support(trace: Trace[Any], path: Path) -> list[Tensor]:
     distribution: Any = choice.gen_fn
     if not getattr(distribution, "is_enumerable", False):
         raise EnumerationError(
-            f"The choice at {show(path)} of {trace.gen_fn.name}, from {distribution.name}, has no finite support "
-            f"to sum over. Leave it out of `enumerate`."
+            f"The choice at {show(path)} of {trace.gen_fn.name}, from {distribution.name}, has no finite "
+            f"support to sum over. Leave it out of `enumerate`."
         )
     try:
         values = list(distribution.enumerate_support(*choice.call.args, **choice.call.kwargs))

@@ -124,13 +124,14 @@ def dense_metric(inverse_mass: Tensor) -> DenseMetric:
             factor = torch.linalg.solve_triangular(lower.mT, identity, upper=True)
             return DenseMetric(inverse_mass, factor)
     raise MetricError(
-        f"Expected the inverse mass of a dense metric to be a positive definite matrix, but got {inverse_mass}."
+        f"Expected the inverse mass of a dense metric to be a positive definite matrix, but got "
+        f"{inverse_mass}."
     )
 
 
 def _check_shape(inverse_mass: Tensor, expected: tuple[int, ...]) -> None:
     if inverse_mass.shape != expected:
         raise MetricError(
-            f"Expected an inverse mass of shape {expected}, one entry for each number that moves the selected "
-            f"choices on the real line, but got shape {tuple(inverse_mass.shape)}."
+            f"Expected an inverse mass of shape {expected}, one entry for each number that moves the "
+            f"selected choices on the real line, but got shape {tuple(inverse_mass.shape)}."
         )

@@ -81,7 +81,7 @@ class _Conditional:
     """Conditional sequential Monte Carlo around the steps of a trace: particle 0 is the old sequence."""
 
     def __init__(self, trace: Trace[Any], observed: Selection, num_particles: int) -> None:
-        self.call: Call[Any] = trace.call
+        self.call = trace.call
         self.function: Any = trace.gen_fn
         self.trace = trace
         self.observed = observed

@@ -60,8 +60,8 @@ def _at(weights: Tensor, positions_below: Callable[[Tensor], Tensor], num: int) 
     """
     cumulative = weights.cumsum(0)
     ends = positions_below(cumulative / cumulative[-1])
-    # Rounding must not give the last positions to a particle without weight.
-    ends = torch.where(cumulative >= cumulative[-1], num, ends).long()
+    # Rounding, and a position of 0, must not give anything to a particle without weight at either end.
+    ends = torch.where(cumulative >= cumulative[-1], num, torch.where(cumulative > 0, ends, 0)).long()
     # One descendant for each end that lies at or before it: a sort of counting, many times faster than search.
     passed = torch.zeros(num + 1, dtype=torch.int64, device=weights.device)
     passed = passed.scatter_add(0, ends, torch.ones_like(ends))
@@ -95,7 +95,7 @@ def _residual(weights: Tensor, uniforms: Tensor, num: int) -> Tensor:
     rest = expected - whole
     # All slots are drawn from the remainders, and the first ones are given to the whole parts.
     total = rest.sum().clamp(min=torch.finfo(rest.dtype).tiny)
-    drawn = _multinomial(rest / total, uniforms[: num + 1], num)
+    drawn = _multinomial(torch.where(rest > 0, rest / total, 0.0), uniforms[: num + 1], num)
     kept = whole.cumsum(0).long()
     slots = torch.arange(num, device=weights.device)
     order = torch.argsort(uniforms[num + 1 :])  # the draws come sorted, and any of them may be left out

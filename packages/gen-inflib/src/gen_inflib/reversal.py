@@ -18,6 +18,7 @@ from gen_inflib.hmc import hmc
 from gen_inflib.involution import involutive_metropolis_hastings
 from gen_inflib.kernel import Kernel, kernel_name
 from gen_inflib.kernels import Composed, Cycle, Mixture, Repeat
+from gen_inflib.mala import mala
 from gen_inflib.metropolis_hastings import metropolis_hastings
 from gen_inflib.nuts import nuts
 from gen_inflib.random_walk import random_walk
@@ -107,6 +108,7 @@ for _own in (
     elliptical_slice,
     random_walk,
     hmc,
+    mala,
     nuts,
 ):
     declare_reversal(_own)

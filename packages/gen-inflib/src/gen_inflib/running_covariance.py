@@ -15,7 +15,7 @@ PRIOR_VARIANCE: Final = 1e-3
 class RunningCovariance(NamedTuple):
     """The moments of the positions so far."""
 
-    count: Tensor
+    num_positions: Tensor
     """Shape `()`."""
     mean: Tensor
     """Shape `(n,)`."""
@@ -29,11 +29,11 @@ class RunningCovariance(NamedTuple):
         variances (1979).
         """
         num = positions.shape[0]
-        count = self.count + num
+        count = self.num_positions + num
         mean = positions.mean(0)
         deviations = positions - mean
         shift = mean - self.mean
-        share = (self.count * num / count).to(mean.dtype)
+        share = (self.num_positions * num / count).to(mean.dtype)
         if self.products.dim() == 2:
             new = deviations.mT @ deviations
             between = torch.outer(shift, shift)
@@ -48,7 +48,7 @@ class RunningCovariance(NamedTuple):
 
         Source: the Stan development team, Stan reference manual, section on HMC algorithm parameters.
         """
-        count = self.count.to(self.mean.dtype)
+        count = self.num_positions.to(self.mean.dtype)
         sample = self.products / (count - 1).clamp(min=1)
         prior = torch.full_like(self.mean, PRIOR_VARIANCE)
         if self.products.dim() == 2:

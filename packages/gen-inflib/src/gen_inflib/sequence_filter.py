@@ -203,9 +203,11 @@ def _weighed(
     state = State(drawn.carry, unnormalised - log_total, weights, size, log_evidence + log_total)
     if ancestors is None:
         ancestors = torch.arange(len(log_weights), device=log_weights.device)
-    collected = _mean(settings.collect(drawn.carry), weights / total) if settings.collect is not None else None
-    history = (drawn.choices, ancestors) if settings.keep_history else (None, None)
-    return state, Past(*history, size, collected, log_total)
+    collected = (
+        _mean(settings.collect(drawn.carry), weights / total) if settings.collect is not None else None
+    )
+    kept = ancestors if settings.keep_history else None
+    return state, Past(drawn.choices, kept, size, collected, log_total)
 
 
 def _mean(values: Any, weights: Tensor) -> Any:

@@ -23,7 +23,7 @@ class _Search(NamedTuple):
     step_size: Tensor
     growing: Tensor
     """1 if steps grow, -1 if they shrink."""
-    count: Tensor
+    num_tries: Tensor
     is_over: Tensor
 
 
@@ -49,7 +49,7 @@ def find_step_size(
     def advance(now: _Search) -> _Search:
         step_size = now.step_size * torch.exp2(growing)
         crossed = (log_acceptance(step_size) - LOG_CROSSING) * growing < 0
-        count = now.count + 1
+        count = now.num_tries + 1
         # The last one that is accepted often, when it grows; the first, when it shrinks.
         kept = torch.where(crossed & (growing > 0), now.step_size, step_size)
         moved = _Search(kept, growing, count, crossed | (count >= MAX_DOUBLINGS))

@@ -21,7 +21,7 @@ from gen_core.selection_build import as_selection
 from gen_core.totals import total
 from gen_core.vmap import VmapTrace
 from gen_inflib.bijections import bijection, holds_tensors
-from gen_inflib.errors import NoPositionError, ImpossibleStartError
+from gen_inflib.errors import ImpossibleStartError, NoPositionError
 
 R = TypeVar("R")
 
@@ -137,7 +137,9 @@ class Unconstrained(Generic[R]):
         position = self.position
         here = self.scored(position)
         if values_are_readable() and not math.isfinite(float(here.log_density)):
-            raise ImpossibleStartError(self.trace.gen_fn.name, float(here.log_density), float(self.trace.score))
+            raise ImpossibleStartError(
+                self.trace.gen_fn.name, float(here.log_density), float(self.trace.score)
+            )
         return position, here
 
     def _pieces(self, position: Tensor) -> list[Tensor]:

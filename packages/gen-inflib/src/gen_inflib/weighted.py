@@ -70,18 +70,20 @@ class Weighted(Generic[R_co]):
         check_count("num_samples", num_samples)
         indices = multinomial(self.log_weights, num_samples)
         order = torch.randperm(num_samples)
-        return taken(self.traces, indices[order])
+        drawn: TraceBatch[R_co] | tuple[Trace[R_co], ...] = taken(self.traces, indices[order])
+        return drawn
 
     def _values(self, function: Callable[[Trace[Any]], Any]) -> Tensor:
-        if isinstance(self.traces, TraceBatch):
+        traces: Any = self.traces
+        if isinstance(traces, TraceBatch):
             try:
-                values = batch(function)(self.traces)
+                values = batch(function)(traces)
             except NotBatchableError:  # such as float(trace["x"])
                 pass
             else:
                 column = torch.as_tensor(values)
                 return column if isinstance(values, Tensor) else column.expand(len(self))
-        return torch.stack([torch.as_tensor(function(trace)) for trace in self.traces])
+        return torch.stack([torch.as_tensor(function(trace)) for trace in traces])
 
 
 def weighted(

@@ -31,6 +31,10 @@ def source_of(graph: Graph) -> Callable[..., Any]:
     return _named(in_scope(compiled(code, graph.name, "body", tuple(graph.scope.cells)), graph.scope), graph)
 
 
+def _part(part: str | int | Expression) -> str:
+    return part.source if isinstance(part, Expression) else repr(part)
+
+
 def _named(function: FunctionType, graph: Graph) -> FunctionType:
     function.__name__ = function.__qualname__ = graph.name
     function.__module__ = graph.scope.globals.get("__name__", __name__)

@@ -6,15 +6,16 @@ from abc import abstractmethod
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, final
 
-from gen_core import UNCHANGED, UNKNOWN, ChoiceTrace, DuplicateAddressError, Updated
+from gen_core import UNCHANGED, UNKNOWN, ChoiceTrace, Updated
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, compare_retvals, is_comparing_plainly, version_of
 from gen_core.hints import Hints
 from gen_core.ledger import Ledger
 from gen_core.scoring import given_value
+from gen_sml.claims import Claims
 from gen_sml.codegen_edit import Reach
 from gen_sml.reach import changed_arguments
-from gen_sml.run import Run, collision
+from gen_sml.run import Run
 from gen_sml.slots import Slots, Splice, in_order
 from gen_sml.trace import StaticTrace
 
@@ -85,7 +86,7 @@ class Edit(Run):
         old = self.old
         if is_comparing_plainly() and old.slots.is_whole:
             # Addresses are compared when all are known: one may be where another one was.
-            self.claimed = None
+            self.claims = None
             reach = self._reach(old, old.slots, self.argdiffs)
             self._open(old.slots, old.retval, reach)
             body = self.gen_fn.program.edit(self.operation, reach)
@@ -117,6 +118,7 @@ class Edit(Run):
             self.has_moved = True
             self.paths = [*self.paths[:slot], path, *self.paths[slot + 1 :]]
             old = self.old.record(path)
+        record: Trace[Any]
         try:
             if type(call.gen_fn) is self._plain:
                 record, diff = self.edit_choice(old, call, path)
@@ -227,9 +229,8 @@ class Edit(Run):
         diffs = self.hints.argdiffs(old, call)
         if UNKNOWN not in diffs or not inputs:
             return diffs
-        kept = {
-            id(value) for value, has_changed in zip(inputs[::2], inputs[1::2], strict=True) if not has_changed
-        }
+        variables = zip(inputs[::2], inputs[1::2], strict=True)
+        kept = {id(value) for value, has_changed in variables if not has_changed}
         before, now = old.call.values(), call.values()
         if not kept or len(before) != len(now):
             return diffs
@@ -279,7 +280,7 @@ class Edit(Run):
         self.old_slots, self.old_retval = slots, retval
         self.records, self.values = list(slots.records), list(slots.values)
         self.splices, self.versions = list(slots.splices), list(slots.versions)
-        self.paths = slots.paths
+        self.paths = slots.paths  # type: ignore[assignment]  # replaced, not changed, where one moves
         self.changed, self.touched = reach
 
     def _state(self) -> tuple[Any, ...]:
@@ -295,7 +296,8 @@ class Edit(Run):
 
     def _finish(self, retval: Any, has_changed: bool) -> Updated[Any]:
         old, slots, plan = self.old, self._slots(), self.gen_fn.program.plan
-        if self.has_moved:
+        if self.has_moved and not plan.is_fixed:
+            self._refuse_duplicates(slots, plan)
             self._take_out_vanished(slots, plan)
         new = self.score_new()
         weight = self.ledger.weight(new, len(self.new))
@@ -304,13 +306,13 @@ class Edit(Run):
         return Updated(StaticTrace(self.call, retval, score, slots), weight, diff, graft(self.discards))
 
     def _take_out_vanished(self, slots: Slots, plan: Plan) -> None:
-        now: dict[Path, str] = {}
-        for path, _ in in_order(slots, plan):
-            other = collision(path, now)
-            if other is not None:
-                raise DuplicateAddressError(plan.place_of(plan.graph), path, other)
-            now[path] = ""
+        now = {path for path, _ in in_order(slots, plan)}
         for path, record in self.old.in_order():
             if path not in now:
                 self.take_out(record)
                 self.replace(record, path, record.choices)
+
+    def _refuse_duplicates(self, slots: Slots, plan: Plan) -> None:
+        claims = Claims()
+        for path, _ in in_order(slots, plan):
+            claims.add(path, plan.place_of(plan.graph))

@@ -50,15 +50,9 @@ def _within_cells(text: str, cells: tuple[str, ...]) -> ast.Module:
     The inner function's lines keep their numbers.
     """
     module = ast.parse(text)
-    arguments = ast.arguments(
-        posonlyargs=[],
-        args=[ast.arg(name) for name in cells],
-        kwonlyargs=[],
-        kw_defaults=[],
-        defaults=[],
-    )
-    outer: Any = ast.FunctionDef("cells", arguments, module.body, [], type_params=[])
-    return ast.fix_missing_locations(ast.Module([outer], []))
+    outer = ast.parse(f"def cells({', '.join(cells)}): pass")
+    outer.body[0].body = module.body  # type: ignore[attr-defined]
+    return outer
 
 
 def _inner(code: CodeType, name: str) -> CodeType:

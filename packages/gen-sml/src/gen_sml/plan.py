@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, final
 
-from gen_core import DuplicateAddressError
 from gen_core.address import Path, PathPart
+from gen_sml.claims import Claims
 from gen_sml.graph import Argument, Compute, Expression, Graph, Parameter, Visit
 
 
@@ -61,18 +61,10 @@ class Plan:
                 self.headless.append(number)
 
     def _refuse_duplicates(self) -> None:
-        seen: dict[Path, Visit] = {}
+        claims = Claims()
         for visit, path in zip(self.records, self.literals, strict=True):
-            if path is None:
-                continue
-            for length in range(1, len(path) + 1):
-                if path[:length] in seen:
-                    raise DuplicateAddressError(self.place_of(visit), path, path[:length])
-            seen[path] = visit
-        for path in seen:
-            for length in range(1, len(path)):
-                if path[:length] in seen:
-                    raise DuplicateAddressError(self.place_of(seen[path[:length]]), path[:length], path)
+            if path is not None:
+                claims.add(path, self.place_of(visit))
 
     def place_of(self, node: Any) -> str:
         """Return `name (file:line)`, as messages name a node."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from inspect import signature
-from types import CodeType, FunctionType
+from inspect import Parameter, Signature, signature
+from types import CellType, CodeType, FunctionType
 from typing import Any, Final, final
 
 from gen_sml.codegen import Code, straight
@@ -64,7 +64,8 @@ class Definition:
 
     def __init__(self, graph: Graph) -> None:
         """Plan a graph."""
-        self.plan: Final = Plan(graph)
+        # It outlives every scope, so it holds none of their values.
+        self.plan: Final = Plan(_without_values(graph))
         self._codes: dict[object, CodeType] = {}
         self._seen: set[object] = set()
 
@@ -103,16 +104,28 @@ def program_of(function: Callable[..., Any]) -> Program:
     code = getattr(function, "__code__", None)
     known = None if code is None else _definitions.get(id(code))
     if known is None:
-        program = Program(parse(function))
+        graph = parse(function)
+        program = Program(graph)
         if isinstance(code, CodeType):
-            _definitions[id(code)] = program.definition
+            helpers = {name: cell for name, cell in graph.scope.cells.items() if name not in code.co_freevars}
+            _definitions[id(code)] = program.definition, helpers
             weakref.finalize(code, _definitions.pop, id(code), None).atexit = False
         return program
-    graph = known.plan.graph
+    definition, helpers = known
     plain: Any = function
     cells = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True))
-    scope = Scope(plain.__globals__, {**graph.scope.cells, **cells})
-    return Program(replace(graph, signature=signature(function), scope=scope), known)
+    scope = Scope(plain.__globals__, {**helpers, **cells})
+    return Program(replace(definition.plan.graph, signature=signature(function), scope=scope), definition)
 
 
-_definitions: dict[int, Definition] = {}
+def _without_values(graph: Graph) -> Graph:
+    """Return a graph with the names of its scope and of its parameters, but not their values."""
+    parameters = [
+        parameter.replace(default=Parameter.empty, annotation=Parameter.empty)
+        for parameter in graph.signature.parameters.values()
+    ]
+    scope = Scope({}, {name: CellType() for name in graph.scope.cells})
+    return replace(graph, signature=Signature(parameters), scope=scope)
+
+
+_definitions: dict[int, tuple[Definition, dict[str, CellType]]] = {}

@@ -11,7 +11,6 @@ from gen_core import (
     Call,
     ChoiceTrace,
     Distribution,
-    DuplicateAddressError,
     InlineError,
     ParameterError,
     rooms,
@@ -20,7 +19,8 @@ from gen_core.address import Path, as_path, show
 from gen_core.draw import draw
 from gen_core.run import Running, run
 from gen_core.scoring import score_choices
-from gen_core.where import annotate_address
+from gen_core.where import annotate_address, location
+from gen_sml.claims import Claims
 from gen_sml.errors import HiddenCallError, NotACallError, RecursiveInlineError
 from gen_sml.slots import Slots, Splice
 
@@ -48,14 +48,16 @@ class Run(ABC):
         self.gen_fn = gen_fn
         self.call = call
         self.outer: Running | None = None
+        self.function: FunctionType | None = None
+        """The generated function that is running."""
         self.new: list[ChoiceTrace[Any]] = []
         self.new_paths: list[Path] = []
         self.records: list[Trace[Any]] = []
         self.paths: list[Path] = []
         self.values: list[Any] = []
         self.splices: list[Splice] = []
-        self.claimed: dict[Path, str] | None = None if gen_fn.program.plan.is_fixed else {}
-        """The addresses so far, and who visited them, where they may collide."""
+        self.claims: Claims | None = None if gen_fn.program.plan.is_fixed else Claims()
+        """The addresses so far, where they may collide."""
         # A plugin's edits of distributions are found in their rooms.
         self._plain: type | None = None if rooms.is_edited(Distribution) else Distribution
 
@@ -81,8 +83,8 @@ class Run(ABC):
         """Visit a call at an address, and return its value."""
         if type(call) is not Call:
             self._refuse(call, show(path))
-        if self.claimed is not None:
-            self._claim(path, self.claimed)
+        if self.claims is not None:
+            self.claims.add(path, self._place(self.gen_fn.program.plan.records[len(self.records)]))
         try:
             record = self.choice(call, path) if type(call.gen_fn) is self._plain else self.callee(call, path)
         except BaseException as error:
@@ -155,13 +157,13 @@ class Run(ABC):
             self._refuse(call, "inline")
         callee: Any = call.gen_fn
         if type(callee) is not type(self.gen_fn):
-            raise InlineError(self._place(self._splice_place()), callee.name, type(callee).__name__)
+            raise InlineError(self._here(), callee.name, type(callee).__name__)
         running: Any = _Splicing(self.gen_fn, self.outer)
         while isinstance(running, _Splicing):
             if running.gen_fn.program.definition is callee.program.definition:
-                raise RecursiveInlineError(self._place(self._splice_place()), callee.name)
+                raise RecursiveInlineError(self._here(), callee.name)
             running = running.outer
-        return callee  # type: ignore[no-any-return]
+        return callee
 
     @final
     def within(self, callee: StaticFunction[..., Any], call: Call[Any], function: FunctionType) -> Any:
@@ -183,29 +185,21 @@ class Run(ABC):
     def _enter(self, gen_fn: StaticFunction[..., Any], call: Call[Any], function: FunctionType) -> Any:
         source: Any = gen_fn.source
         args = (source.__self__, *call.args) if isinstance(source, MethodType) else call.args
-        return run(self, MethodType(function, self), args, call.kwargs)
+        outer, self.function = self.function, function
+        try:
+            return run(self, MethodType(function, self), args, call.kwargs)
+        finally:
+            self.function = outer
 
-    def _claim(self, path: Path, claimed: dict[Path, str]) -> None:
-        """Take an address, refusing one that is taken, or above or below one that is."""
-        place = self._place(self.gen_fn.program.plan.records[len(self.records)])
-        other = collision(path, claimed)
-        if other is not None:
-            before = claimed[other]
-            raise DuplicateAddressError(
-                place if before == place else f"{place}, after {before},", path, other
-            )
-        claimed[path] = place
+    def _here(self) -> str:
+        """Return the name of the running function, and the line of the user's that it is at."""
+        return location(self.gen_fn, self.function) if self.function else self.gen_fn.name
 
     def _place(self, node: Any) -> str:
         return f"{self.gen_fn.name} ({node.place.file}:{node.place.line})"
 
-    def _splice_place(self) -> Any:
-        return self.gen_fn.program.plan.splices[
-            min(len(self.splices), len(self.gen_fn.program.plan.splices) - 1)
-        ]
-
     def _refuse(self, given: object, address: str) -> NoReturn:
-        raise NotACallError(self.gen_fn.name, given, address)
+        raise NotACallError(self._here(), given, address)
 
 
 @final
@@ -215,13 +209,3 @@ class _Splicing:
 
     gen_fn: StaticFunction[..., Any]
     outer: Running | None
-
-
-def collision(path: Path, claimed: dict[Path, str]) -> Path | None:
-    """Return the address that is `path`, above it or below it, if there is one."""
-    if not path:
-        return path
-    for length in range(1, len(path) + 1):
-        if path[:length] in claimed:
-            return path[:length]
-    return next((other for other in claimed if other[: len(path)] == path), None)

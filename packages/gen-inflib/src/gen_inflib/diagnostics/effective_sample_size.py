@@ -72,7 +72,7 @@ def _autocovariances(draws: Tensor) -> Tensor:
     centred = draws - draws.mean(1, keepdim=True)
     length = 2 ** math.ceil(math.log2(2 * num_draws))
     spectrum = torch.fft.rfft(centred, length, dim=1)
-    covariances = torch.fft.irfft(spectrum.abs().square(), length, dim=1)
+    covariances: Tensor = torch.fft.irfft(spectrum.abs().square(), length, dim=1)
     return covariances[:, :num_draws] / num_draws
 
 
@@ -83,7 +83,7 @@ def _autocorrelation_time(correlations: Tensor) -> Tensor:
     sums = pairs.sum(1)
     kept = (sums >= 0).int().cumprod(0).bool()
     kept[-1] = False
-    decreasing = torch.cummin(sums, 0).values
+    decreasing: Tensor = torch.cummin(sums, 0).values
     # The first pair that does not count has one correlation that may.
     following = kept.int().sum(0, keepdim=True)
     return -1 + 2 * (decreasing * kept).sum(0) + pairs[:, 0].gather(0, following)[0].clamp(min=0)
