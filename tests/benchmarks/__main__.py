@@ -17,13 +17,14 @@ import generate
 import hmc
 import importance
 import metropolis_hastings_step
+import particle_filtering
 import simulate
 import training
 import update
 from baselines import pyro_trace
 from timing import CALLS_PER_ROUND, NUM_ROUNDS, report
 
-BENCHMARKS = [simulate, generate, update, metropolis_hastings_step, importance, hmc, training]
+BENCHMARKS = [simulate, generate, update, metropolis_hastings_step, importance, hmc, training, particle_filtering]
 
 # Large temporaries come from memory that the process keeps: page faults otherwise make the same code up to
 # four times slower in some runs. glibc reads these when a process starts.

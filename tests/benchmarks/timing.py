@@ -11,6 +11,8 @@ from typing import NamedTuple
 WARM_UP_CALLS = 3
 NUM_ROUNDS = 25
 CALLS_PER_ROUND = 4
+LONG_CALL = 0.1
+"""Seconds; contenders that take longer are called once a round."""
 
 
 class Contender(NamedTuple):
@@ -51,10 +53,12 @@ class Benchmark:
 def measure(contenders: Sequence[Contender]) -> dict[str, Timing]:
     """Time all contenders in rounds, each a few calls of every one, so that a slow moment hits all alike."""
     warm_ups = {contender.name: _seconds(contender, WARM_UP_CALLS) for contender in contenders}
+    is_long = any(_seconds(contender, 1) > LONG_CALL for contender in contenders)
+    calls = 1 if is_long else CALLS_PER_ROUND
     rounds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for _ in range(NUM_ROUNDS):
         for contender in contenders:
-            rounds[contender.name].append(_seconds(contender, CALLS_PER_ROUND) / CALLS_PER_ROUND)
+            rounds[contender.name].append(_seconds(contender, calls) / calls)
     return {name: Timing(median(seconds), warm_ups[name]) for name, seconds in rounds.items()}
 
 

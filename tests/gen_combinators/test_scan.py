@@ -44,7 +44,7 @@ scan = Scan(smooth)
 sums = Scan(add_up)
 
 
-def log_normal(value: Any, loc: Any, scale: float = 1.0) -> Tensor:
+def log_normal(value: Any, loc: Any, scale: float = 1.0) -> Any:
     return torch.distributions.Normal(torch.as_tensor(loc), scale).log_prob(torch.as_tensor(value))
 
 
@@ -103,11 +103,11 @@ def test_a_list_that_was_changed_in_place_is_noticed() -> None:
 
 
 def test_hints_name_the_inputs_that_changed() -> None:
-    xs = np.array([1.0, 2.0, 3.0])
+    xs: Any = np.array([1.0, 2.0, 3.0])
     trace = scan.simulate(0.0, xs, 1.0)
     runs.clear()
 
-    moved = np.array([1.0, 2.0, 3.5, 4.0])
+    moved: Any = np.array([1.0, 2.0, 3.5, 4.0])
     trace.update({}, scan(0.0, moved, 1.0), argdiffs={"xs": VectorDiff(4, 3, {2: UNKNOWN})})
 
     assert runs == [3.5, 4.0]
@@ -166,7 +166,7 @@ def test_gradients_reach_inputs_and_carry() -> None:
 
 
 def test_outputs_stack() -> None:
-    _, ys = scan.simulate(0.0, torch.ones(4), 1.0).retval
+    ys: Any = scan.simulate(0.0, torch.ones(4), 1.0).retval[1]
 
     assert ys.stack().shape == (4,)
 

@@ -43,7 +43,7 @@ def no_runs() -> Iterator[None]:
 
 
 @gen
-def walk(t: int, x: Any, drift: Any) -> Tensor:
+def walk(t: int, x: Any, drift: Any) -> Any:
     runs.append(t)
     x = normal(x + drift, 1.0) @ "x"
     normal(x, 0.5) @ "y"
@@ -51,7 +51,7 @@ def walk(t: int, x: Any, drift: Any) -> Tensor:
 
 
 @gen
-def total_of(t: int, x: Any, scale: Any) -> Tensor:
+def total_of(t: int, x: Any, scale: Any) -> Any:
     """A kernel whose state is no choice."""
     runs.append(t)
     return x + (normal(0.0, scale) @ "step")
@@ -61,7 +61,7 @@ chain = Unfold(walk)
 sums = Unfold(total_of)
 
 
-def log_normal(value: Any, loc: Any, scale: float = 1.0) -> Tensor:
+def log_normal(value: Any, loc: Any, scale: float = 1.0) -> Any:
     return torch.distributions.Normal(torch.as_tensor(loc, dtype=torch.float64), scale).log_prob(
         torch.as_tensor(value, dtype=torch.float64)
     )
@@ -125,7 +125,7 @@ def test_assess_refuses_a_missing_and_an_extra_choice() -> None:
     with pytest.raises(MissingChoiceError, match="'y'"):
         chain.assess({(0, "x"): 0.0}, 1, 0.0, 0.1)
     with pytest.raises(UnvisitedConstraintsError, match=r"\(1, 'x'\)"):
-        chain.assess({**given([0.0], [0.0]), (1, "x"): 0.0}, 1, 0.0, 0.1)
+        chain.assess(given([0.0], [0.0]) | {(1, "x"): 0.0}, 1, 0.0, 0.1)
 
 
 def test_project_sums_the_selected_choices() -> None:
@@ -517,7 +517,7 @@ def test_a_kernel_may_have_a_parameter_called_length() -> None:
 
 def test_unfolds_nest() -> None:
     @gen
-    def outer(t: int, x: Any) -> Tensor:
+    def outer(t: int, x: Any) -> Any:
         inner = Unfold(walk)(2, x, 0.0) @ "inner"
         return inner[-1]
 
@@ -562,7 +562,7 @@ def test_a_length_that_is_no_integer_is_refused(length: Any) -> None:
 
 def test_what_is_no_kernel_is_refused() -> None:
     with pytest.raises(KernelError, match="generative function"):
-        Unfold(lambda t, x: x)  # type: ignore[arg-type]
+        Unfold(lambda t, x: x)
 
     @gen
     def alone(t: int) -> int:

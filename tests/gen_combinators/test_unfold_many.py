@@ -29,7 +29,7 @@ def no_runs() -> Iterator[None]:
 
 
 @gen
-def walk(t: int, x: Any, scale: Any) -> Tensor:
+def walk(t: int, x: Any, scale: Any) -> Any:
     runs.append(t)
     x = normal(x, scale) @ "x"
     normal(x, 0.5) @ "y"
@@ -37,14 +37,14 @@ def walk(t: int, x: Any, scale: Any) -> Tensor:
 
 
 @gen
-def summed(t: int, x: Any, scale: Any) -> Tensor:
+def summed(t: int, x: Any, scale: Any) -> Any:
     """A kernel whose state is another tensor at every run, of the same value."""
     runs.append(t)
     return x + (normal(0.0, scale) @ "step")
 
 
 @gen
-def pulled(t: int, x: Any, drift: Any) -> Tensor:
+def pulled(t: int, x: Any, drift: Any) -> Any:
     """A kernel whose state depends on the parameter from step 300 on."""
     runs.append(t)
     step = normal(0.0, 1.0) @ "step"
@@ -177,8 +177,9 @@ def test_a_new_parameter_runs_the_kernel_once_for_all_steps() -> None:
 
 @pytest.mark.parametrize("kernel", [walk, summed, pulled])
 def test_all_at_once_gives_what_one_by_one_gives(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = Unfold(kernel).simulate(LENGTH, 0.0, 1.0)
-    call = Unfold(kernel)(LENGTH + 2, 0.0, 2.0)
+    unfold: Any = Unfold(kernel)
+    trace = unfold.simulate(LENGTH, 0.0, 1.0)
+    call = unfold(LENGTH + 2, 0.0, 2.0)
 
     torch.manual_seed(1)
     together = trace.update({}, call)
@@ -223,8 +224,9 @@ def test_the_walk_goes_on_from_the_first_state_that_differs() -> None:
 
 
 def test_new_choices_are_drawn_in_the_order_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = Unfold(growing).simulate(LENGTH, 0.0, 0)
-    call = Unfold(growing)(LENGTH, 0.0, 1)
+    unfold: Any = Unfold(growing)
+    trace = unfold.simulate(LENGTH, 0.0, 0)
+    call = unfold(LENGTH, 0.0, 1)
 
     torch.manual_seed(1)
     together = trace.update({}, call)

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen_core import DuplicateAddressError, load, save
+from gen_core import load, save
 from gen_distributions import bernoulli, normal
 from gen_dml import gen
 from gen_sml import (
     Graph,
+    GraphError,
     HiddenCallError,
     NotACallError,
     StaticFunction,
@@ -182,5 +183,5 @@ def test_a_graph_made_by_hand_is_a_generative_function() -> None:
 
 
 def test_a_graph_with_one_address_twice_is_refused() -> None:
-    with pytest.raises(DuplicateAddressError, match=r"by_hand .* visited 'x' twice"):
+    with pytest.raises(GraphError, match=r"The graph of by_hand is wrong: .*'x'"):
         by_hand("x")

@@ -167,7 +167,8 @@ def test_hints_travel_with_values() -> None:
     @static
     def caller(values: list[float], options: dict[str, float]) -> Tensor:
         same = values
-        return recorder(same, options) @ "sub"
+        value: Tensor = recorder(same, options) @ "sub"
+        return value
 
     options = {"scale": 1.0}
     trace = caller.simulate([1.0], options)

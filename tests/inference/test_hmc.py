@@ -231,7 +231,7 @@ def test_an_undefined_energy_diverges_and_is_rejected() -> None:
         x = normal(0.0, 1.0) @ "x"
         normal(0.0, x) @ "y"
 
-    trace = narrow.generate({"x": 0.05, "y": 0.5}).trace
+    trace = narrow.generate({"x": 0.05, "y": 0.0}).trace
     torch.manual_seed(0)
     kernel = partial(hmc, selection=select("x"), step_size=50.0, num_leapfrogs=1)
 
@@ -285,13 +285,13 @@ def test_chains_in_a_batch_have_the_posterior_as_law(name: str) -> None:
         metric = dense_metric(COVARIANCE)
     torch.manual_seed(1)
     traces = batch(pair.simulate, size=400)()
-    kernel = batch(partial(hmc, selection=ALL, step_size=0.5, num_leapfrogs=3, metric=metric))
+    kernel = batch(partial(hmc, selection=ALL, step_size=0.3, num_leapfrogs=3, metric=metric))
 
     # The chains start from the law that they have to keep.
     for _ in range(15):
         traces, info = kernel(traces)
 
-    assert 0.7 < float(info.accepted.double().mean()) < 1.0
+    assert 0.6 < float(info.accepted.double().mean()) < 1.0
     choices = traces.choices
     for address, mean, second in [("x", 3.0, 12.0), ("z", 1.5, 4.0), ("w", 1.5, 5.0)]:
         for values, expected in [(choices[address], mean), (choices[address] ** 2, second)]:

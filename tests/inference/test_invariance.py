@@ -139,7 +139,7 @@ KERNELS: dict[str, tuple[Kernel[Any], list[Trace[Any]]]] = {
     "repeat": (repeat(by(select("burglary")), 2), ALARMS),
     "mixture": (mixture([(1.0, by(lopsided)), (2.0, one("rings")), (0.0, block)]), ALARMS),
     "for each": (
-        for_each(["burglary", "rings"], lambda name: cycle(by(select(name)), by(select("size")))),
+        for_each(["burglary", "rings"], lambda name: by(select(name))),
         ALARMS,
     ),
     "for each of what there is": (

@@ -17,17 +17,26 @@ import torch
 from torch import Tensor
 
 from gen_core import Call, Choices, Trace, select
-from gen_distributions import bernoulli, beta, categorical, normal, uniform
+from gen_distributions import bernoulli, beta, categorical, multivariate_normal, normal, uniform
 from gen_dml import gen
 from gen_inflib import (
     Kernel,
     cycle,
+    elliptical_slice,
+    for_each,
+    gibbs,
     importance_resampling,
     importance_sampling,
+    involution_of,
+    involutive_metropolis_hastings,
+    mcmc,
     metropolis_hastings,
     mixture,
+    random_walk,
     repeat,
     run_chain,
+    slice_sampling,
+    when,
 )
 
 NUM_STANDARD_ERRORS = 4.0
@@ -42,7 +51,7 @@ class Problem:
 
     model: Call[Any]
     observations: Choices
-    statistic: Callable[[Trace[Any]], float]
+    statistic: Callable[[Trace[Any]], float | Tensor]
     posterior_mean: float
     log_evidence: float
     proposal: Call[Any]
@@ -92,6 +101,10 @@ def alarm_problem() -> Problem:
             "one selection": by(select("burglary", "earthquake", "rings")),
             "one at a time": cycle(by(select("burglary")), by(select("earthquake")), by(select("rings"))),
             "custom proposal": cycle(by(flip_burglary), repeat(by(select("rings")), 2)),
+            "gibbs": cycle(
+                *[lambda t, name=name: gibbs(t, name) for name in ("burglary", "earthquake", "rings")]
+            ),
+            "gibbs of a block": lambda trace: gibbs(trace, "burglary", "earthquake", "rings"),
         },
     )
 
@@ -186,6 +199,21 @@ def drift(trace: Trace[Any]) -> None:
     normal(0.8 * trace["mean"] + 0.5, 0.7) @ "mean"
 
 
+@gen
+def stretch(trace: Trace[Any]) -> None:
+    normal(0.0, 0.3) @ "log_factor"
+
+
+stretched = involution_of(
+    # About 1; the Jacobian of both is the factor, less the sign.
+    lambda ours, theirs: (
+        {"mean": 1 + (ours["mean"] - 1) * theirs["log_factor"].exp()},
+        {"log_factor": -theirs["log_factor"]},
+    ),
+    select("mean"),
+)
+
+
 def normal_problem() -> Problem:
     ys = [2.5, 0.5, 3.0]
     precision = 1 / 2.0**2 + len(ys) / 1.5**2
@@ -194,11 +222,24 @@ def normal_problem() -> Problem:
     return Problem(
         model=measurements(len(ys)),
         observations={("y", i): y for i, y in enumerate(ys)},
-        statistic=lambda trace: float(trace["mean"]),
+        statistic=lambda trace: trace["mean"],
         posterior_mean=(1.0 / 2.0**2 + sum(ys) / 1.5**2) / precision,
         log_evidence=float(marginal.log_prob(torch.tensor(ys))),
         proposal=near(2.0),
-        kernels={"selection": by(select("mean")), "custom proposal": by(drift)},
+        kernels={
+            "selection": by(select("mean")),
+            "custom proposal": by(drift),
+            "random walk": partial(random_walk, selection=select("mean"), scale=1.5),
+            "slice": partial(slice_sampling, selection=select("mean"), width=2.0),
+            "narrow slice": partial(slice_sampling, selection=select("mean"), width=0.5, max_steps_out=1),
+            "elliptical slice": partial(elliptical_slice, address="mean"),
+            "involution": partial(
+                involutive_metropolis_hastings, proposal=stretch, involution=stretched, check=True
+            ),
+            "for each": for_each(
+                [0.5, 2.0], lambda scale: partial(random_walk, selection=select("mean"), scale=scale)
+            ),
+        },
     )
 
 
@@ -228,11 +269,116 @@ def beta_problem() -> Problem:
     return Problem(
         model=tosses(heads + tails),
         observations={("toss", i): i < heads for i in range(heads + tails)},
-        statistic=lambda trace: float(trace["chance"]),
+        statistic=lambda trace: trace["chance"],
         posterior_mean=(2 + heads) / (5 + heads + tails),
         log_evidence=log_beta[1] - log_beta[0],
         proposal=any_chance(),
-        kernels={"selection": by(select("chance")), "custom proposal": by(redraw_chance)},
+        kernels={
+            "selection": by(select("chance")),
+            "custom proposal": by(redraw_chance),
+            "random walk": partial(random_walk, selection=select("chance"), scale=1.5),
+            "slice": partial(slice_sampling, selection=select("chance"), width=1.0),
+            "mixture": mixture(
+                [
+                    (1.0, by(select("chance"))),
+                    (2.0, partial(random_walk, selection=select("chance"), scale=1.0)),
+                ]
+            ),
+        },
+    )
+
+
+# A vector with a correlated normal prior, of which a sum is measured: the answer in closed form.
+
+COVARIANCE = torch.tensor([[1.0, 0.6], [0.6, 2.0]])
+WEIGHTS = torch.tensor([1.0, -0.5])
+
+
+@gen
+def measured_sum() -> Tensor:
+    x = multivariate_normal([1.0, -1.0], COVARIANCE) @ "x"
+    normal((WEIGHTS * x).sum(), 0.7) @ "y"
+    return x
+
+
+@gen
+def wide() -> None:
+    multivariate_normal([1.0, -1.0], 2.0 * COVARIANCE) @ "x"
+
+
+def vector_problem() -> Problem:
+    y, mean = 3.0, torch.tensor([1.0, -1.0])
+    variance = WEIGHTS @ COVARIANCE @ WEIGHTS + 0.7**2
+    gain = COVARIANCE @ WEIGHTS / variance
+    marginal = torch.distributions.Normal(WEIGHTS @ mean, variance.sqrt())
+    return Problem(
+        model=measured_sum(),
+        observations={"y": y},
+        statistic=lambda trace: trace["x"][0],
+        posterior_mean=float((mean + gain * (y - WEIGHTS @ mean))[0]),
+        log_evidence=float(marginal.log_prob(torch.tensor(y))),
+        proposal=wide(),
+        kernels={
+            "selection": by(select("x")),
+            "random walk": partial(random_walk, selection=select("x"), scale=1.0),
+            "slice along a line": partial(slice_sampling, selection=select("x"), width=2.0),
+            "elliptical slice": partial(elliptical_slice, address="x"),
+        },
+    )
+
+
+# A mixture: which of two normals a value is from, and the value; the answer in closed form.
+
+
+@gen
+def mixture_of_two() -> Tensor:
+    is_high = bernoulli(0.3) @ "is_high"
+    x = normal(torch.where(is_high, 2.0, -1.0), torch.where(is_high, 0.8, 1.2)) @ "x"
+    normal(x, 1.0) @ "y"
+    return x
+
+
+@gen
+def anywhere() -> None:
+    bernoulli(0.5) @ "is_high"
+    normal(0.5, 1.8) @ "x"
+
+
+def mixture_problem() -> Problem:
+    y = 0.8
+    parts = [(0.7, -1.0, 1.2), (0.3, 2.0, 0.8)]
+    weights = [
+        prob * math.exp(float(normal.log_prob(torch.tensor(y), mean, math.hypot(scale, 1.0))))
+        for prob, mean, scale in parts
+    ]
+    means = [(mean / scale**2 + y) / (1 / scale**2 + 1) for _, mean, scale in parts]
+    return Problem(
+        model=mixture_of_two(),
+        observations={"y": y},
+        statistic=lambda trace: trace["x"],
+        posterior_mean=sum(w * m for w, m in zip(weights, means, strict=True)) / sum(weights),
+        log_evidence=math.log(sum(weights)),
+        proposal=anywhere(),
+        kernels={
+            "gibbs and random walk": cycle(
+                lambda trace: gibbs(trace, "is_high"),
+                repeat(partial(random_walk, selection=select("x"), scale=1.0), 2),
+            ),
+            "gibbs and elliptical slice": cycle(
+                lambda trace: gibbs(trace, "is_high"), partial(elliptical_slice, address="x")
+            ),
+            "gibbs and slice": cycle(
+                lambda trace: gibbs(trace, "is_high"),
+                partial(slice_sampling, selection=select("x"), width=2.0),
+            ),
+            "when": cycle(
+                by(select("is_high", "x")),
+                when(
+                    lambda trace: trace["is_high"],
+                    partial(random_walk, selection=select("x"), scale=1.0),
+                ),
+            ),
+        },
     )
 
 
@@ -257,6 +403,8 @@ PROBLEMS = {
     "detections": detections_problem(),
     "normal": normal_problem(),
     "beta": beta_problem(),
+    "vector": vector_problem(),
+    "mixture": mixture_problem(),
 }
 CHAINS = [(problem, kernel) for problem, known in PROBLEMS.items() for kernel in known.kernels]
 
@@ -318,3 +466,30 @@ def test_a_chain_agrees_with_the_known_answer(name: str, kernel: str) -> None:
     means = values.reshape(NUM_BATCHES, -1).mean(1)
     standard_error = means.std() / math.sqrt(NUM_BATCHES)
     assert abs(values.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * standard_error
+
+
+BATCHABLE = [(problem, kernel) for problem, kernel in CHAINS if problem not in ("alarm", "detections")]
+
+
+@pytest.mark.parametrize(("name", "kernel"), BATCHABLE)
+def test_batched_chains_agree_with_the_known_answer(name: str, kernel: str) -> None:
+    problem = PROBLEMS[name]
+    torch.manual_seed(4)
+
+    chains = mcmc(
+        problem.model,
+        problem.observations,
+        problem.kernels[kernel],
+        num_samples=30,
+        num_warmup=25,
+        num_chains=200,
+        collect=problem.statistic,
+        keep_draws=False,
+    )
+
+    assert chains.why_looped is None
+    assert chains.collected_moments is not None
+    means = chains.collected_moments.mean
+    # The chains are independent.
+    standard_error = means.std() / math.sqrt(len(means))
+    assert abs(means.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * standard_error

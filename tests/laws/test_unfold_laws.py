@@ -18,7 +18,7 @@ from gen_torch.testing import check_staging
 
 
 @gen
-def walk(t: int, x: Any, drift: Any) -> Tensor:
+def walk(t: int, x: Any, drift: Any) -> Any:
     x = normal(x + drift, 1.0) @ "x"
     normal(x, 0.5 + 0.1 * t) @ "y"
     return x
@@ -38,7 +38,7 @@ def silent(t: int, x: Tensor) -> Tensor:
 
 
 @gen
-def hidden_markov(t: int, state: Any, stay: float) -> Tensor:
+def hidden_markov(t: int, state: Any, stay: float) -> Any:
     state = bernoulli(stay if state else 1 - stay) @ "state"
     bernoulli(0.8 if state else 0.3) @ "seen"
     return state
@@ -53,7 +53,7 @@ def branching(t: int, state: Any, p: float) -> Any:
 
 
 @dist
-def drifted(t: int, x: Any, scale: Any) -> Tensor:
+def drifted(t: int, x: Any, scale: Any) -> Any:
     return normal.sample(0.5, 1.0) * scale + x
 
 
@@ -79,19 +79,19 @@ def point(x: Any, shift: Any) -> Tensor:
 
 
 @gen
-def wide(t: int, x: Any, xs: Any) -> Tensor:
+def wide(t: int, x: Any, xs: Any) -> Any:
     points = Map(point)(xs, shared(x)) @ "points"
     return points[0]
 
 
 @gen
-def inner_chain(t: int, x: Any, drift: Any) -> Tensor:
+def inner_chain(t: int, x: Any, drift: Any) -> Any:
     states = Unfold(walk)(t + 1, x, drift) @ "inner"
     return states[-1]
 
 
 @gen
-def rows_of_chains(start: Any) -> Tensor:
+def rows_of_chains(start: Any) -> Any:
     states = Unfold(walk)(2, start, 0.1) @ "chain"
     return states[1]
 

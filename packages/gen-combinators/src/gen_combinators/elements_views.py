@@ -59,7 +59,7 @@ class Retvals:
         entry = self._elements.entry(index)
         if entry is None:
             return self._base_retvals().row(index)
-        return (entry.trace() if type(entry) is Row else entry).retval
+        return (entry.trace() if isinstance(entry, Row) else entry).retval
 
     def columns(self) -> Columns | None:
         found = self._elements.columns()

@@ -24,12 +24,12 @@ S = TypeVar("S")
 
 
 @final
-class Unfold(Stepwise[Concatenate[int, S, P], Sequence[R]], Generic[S, P, R]):
+class Unfold(Stepwise[Concatenate["int | Tensor", S, P], Sequence[R]], Generic[S, P, R]):
     """Runs a kernel `(t, state, *params) -> state` for t = 0, 1, ..., each on the state before.
 
-    Its arguments are `(length, initial_state, *params)`, its return value the sequence of the states after
-    each step, and the choices of step t lie below the address t. The score is the sum of the steps'. A state
-    may be anything.
+    Its arguments are `(length, initial_state, *params)`, with the length an int or an integer tensor of
+    shape `()`; its return value is the sequence of the states after each step, and the choices of step t lie
+    below the address t. The score is the sum of the steps'. A state may be anything.
 
     An edit visits the steps that it touches, and from each walks on until a step returns the state that it
     returned before; a new parameter touches all steps. So extending by k steps costs k runs of the kernel,

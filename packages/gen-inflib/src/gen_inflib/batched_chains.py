@@ -53,7 +53,7 @@ class BatchedChains:
         """
         self._stepping = stepping
         self._backend = backend
-        self._state = continued(state, batch(stepping.kernel.initial)(traces))
+        self._state = continued(state, batch(first_state_of(stepping.kernel))(traces))
         with torch.random.fork_rng(devices=_devices()):
             self._layout, settled = find_layout(self._first_step, traces)
         self._constants = self._layout.constants(settled)
@@ -141,6 +141,11 @@ def _compiler() -> tuple[Any, Any]:
     except ImportError:
         raise MissingPackageError("mcmc(compile=True)", "gen-torch", plugins.broken) from None
     return scan, jit
+
+
+def first_state_of(kernel: AdaptiveKernel) -> Callable[..., Any]:
+    """Return `kernel.initial` as a function that can be batched: of a trace, or of a batch of them."""
+    return kernel.initial
 
 
 def continued(state: Any, first: Any) -> Any:

@@ -96,18 +96,22 @@ class _Ellipse:
         self.trace = trace
         self.address = address
         self.prior = choice.score
-        self.mean = choice.call.args[0]  # `loc`, in each of them
+        # The first argument of each of them is `loc`.
+        self.mean = torch.as_tensor(choice.call.args[0]).to(choice.retval)
         self.deviation = choice.retval - self.mean
         self.other = distribution.sample(*choice.call.args, **choice.call.kwargs) - self.mean
 
     def trace_at(self, angle: Tensor) -> Trace[Any]:
         """Return the trace with the choice at an angle."""
-        return self._updated(angle).trace
+        trace: Trace[Any] = self._updated(angle).trace
+        return trace
 
     def log_likelihood_ratio(self, angle: Tensor) -> Tensor:
         """Return log L at an angle less log L at the trace."""
         moved, weight, _, _ = self._updated(angle)
-        return weight - (moved.subtrace(self.address).score.to(weight) - self.prior.to(weight))
+        change: Tensor = moved.subtrace(self.address).score.to(weight) - self.prior.to(weight)
+        ratio: Tensor = weight - change
+        return ratio
 
     def _updated(self, angle: Tensor) -> Any:
         dtype = self.deviation.dtype

@@ -162,7 +162,8 @@ class _MapOfValues:
                 f"{self.__name__} maps {inputs} real numbers to {outputs}. An involution returns values for "
                 f"the selected choices of the model and for all of the proposal."
             )
-        return torch.linalg.slogdet(jacobian).logabsdet
+        stretch: Tensor = torch.linalg.slogdet(jacobian).logabsdet
+        return stretch
 
 
 def _floats(choices: ChoiceMap) -> list[tuple[Any, Tensor]]:

@@ -91,13 +91,13 @@ class Marginalised(Generic[R]):
         """
         finite = as_selection(enumerated)
         judge_selection(finite, trace)
-        self._base = Unconstrained(trace, as_selection(selection) - finite)
         self._paths = trace.choices.filter(finite).paths()
         if not self._paths:
             raise EnumerationError(
                 f"{trace.gen_fn.name} has no choice that {finite!r}, in `enumerate`, selects."
             )
         self._columns = _combinations(trace, self._paths)
+        self._base = Unconstrained(trace, as_selection(selection) - finite)
         self._is_batchable = True
 
     @property

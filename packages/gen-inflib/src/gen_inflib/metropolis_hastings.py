@@ -136,7 +136,7 @@ def _check(old: Trace[Any], new: Trace[Any], log_ratio: Tensor, parts: dict[str,
     if not values_are_readable():
         return
     # A proposal that draws what it says cannot be drawn would be accepted always.
-    if torch.isnan(log_ratio) or parts.get(FORWARD, log_ratio) == -math.inf:
+    if torch.isnan(log_ratio) or (FORWARD in parts and parts[FORWARD] == -math.inf):
         scores = {"score of the trace": old.score, "score of the proposed trace": new.score}
         numbers = {name: float(number) for name, number in (parts | scores).items()}
         raise UndefinedWeightError("The log acceptance ratio", old.gen_fn.name, float(log_ratio), numbers)

@@ -81,12 +81,13 @@ class _Conditional:
     """Conditional sequential Monte Carlo around the steps of a trace: particle 0 is the old sequence."""
 
     def __init__(self, trace: Trace[Any], observed: Selection, num_particles: int) -> None:
+        function: Any = trace.gen_fn
         self.call = trace.call
-        self.function: Any = trace.gen_fn
+        self.function = function
         self.trace = trace
         self.observed = observed
         self.num_free = num_particles - 1
-        self.length: int = self.function.length(trace.call)
+        self.length: int = function.length(trace.call)
 
     def run(self) -> tuple[ChoiceMap, float]:
         """Return the new choices that are not observed, and the share of steps that are new."""

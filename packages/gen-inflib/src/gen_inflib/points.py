@@ -17,6 +17,7 @@ from gen_inflib.errors import NoPositionError, StructureChangedError
 from gen_inflib.unconstrained import Unconstrained
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Placed(NamedTuple):
@@ -26,7 +27,7 @@ class Placed(NamedTuple):
     log_density: Tensor
 
 
-class Point(Protocol[R]):
+class Point(Protocol[R_co]):
     """A trace as a point of n real numbers."""
 
     @property
@@ -139,4 +140,5 @@ def unit_vector(size: int, like: Tensor) -> Tensor:
     if size == 1:
         return torch.ones_like(like)
     noise = normal.sample(torch.zeros_like(like), 1.0)
-    return noise / noise.norm()
+    direction: Tensor = noise / noise.norm()
+    return direction

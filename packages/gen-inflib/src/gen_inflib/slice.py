@@ -107,7 +107,7 @@ def slice_sampling(
         if values_are_readable() and bool(found.is_nan):
             raise NotANumberError("The log density on a slice", trace.gen_fn.name)
         info = SliceInfo(found.is_found, found.num_evaluations, found.is_nan)
-        moved = line.trace_at(torch.where(found.is_found, found.at, 0.0))
+        moved: Trace[R] = line.trace_at(torch.where(found.is_found, found.at, 0.0))
         if values_are_readable():
             return (moved if bool(found.is_found) else trace), info
         return choose_values(found.is_found, moved, trace), info

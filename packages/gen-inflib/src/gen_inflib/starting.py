@@ -30,7 +30,7 @@ def count_of(init: Start | None, num_chains: int | None) -> int:
     if isinstance(init, Chains):
         found: int | None = init.num_chains
     else:
-        found = len(init) if isinstance(init, TraceBatch | Sequence) and not isinstance(init, str) else None
+        found = len(init) if isinstance(init, TraceBatch | Sequence) else None
     if found is None:
         return 1 if num_chains is None else num_chains
     if num_chains not in (None, found):

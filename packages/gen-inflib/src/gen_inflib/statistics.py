@@ -134,8 +134,16 @@ class Moments(Generic[T]):
     def _of_chain(self, chain: int) -> Moments[T]:
         rows = slice(chain, chain + 1)
         products = None if self.products is None else self.products[rows]
-        parts = [part[rows] for part in (self.means, self.squares, self.lows, self.highs)]
-        return Moments(self.count, self.structure, self.shapes, *parts, products)
+        return Moments(
+            self.count,
+            self.structure,
+            self.shapes,
+            self.means[rows],
+            self.squares[rows],
+            self.lows[rows],
+            self.highs[rows],
+            products,
+        )
 
     def _shaped(self, flat: Tensor) -> T:
         sizes = [math.prod(shape) for shape in self.shapes]

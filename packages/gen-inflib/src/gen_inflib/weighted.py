@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import torch
 from torch import Tensor
@@ -77,7 +77,7 @@ class Weighted(Generic[R_co]):
         traces: Any = self.traces
         if isinstance(traces, TraceBatch):
             try:
-                values = batch(function)(traces)
+                values = batch(cast("Callable[[Any], Any]", function))(traces)
             except NotBatchableError:  # such as float(trace["x"])
                 pass
             else:

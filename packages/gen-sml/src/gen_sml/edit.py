@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, final
 
-from gen_core import UNCHANGED, UNKNOWN, ChoiceTrace, Updated
+from gen_core import UNCHANGED, UNKNOWN, Call, ChoiceTrace, Updated
+from gen_core.address import show
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, compare_retvals, is_comparing_plainly, version_of
 from gen_core.hints import Hints
@@ -14,13 +15,13 @@ from gen_core.ledger import Ledger
 from gen_core.scoring import given_value
 from gen_sml.claims import Claims
 from gen_sml.codegen_edit import Reach
-from gen_sml.reach import changed_arguments
+from gen_sml.reach import changed_arguments, with_kept
 from gen_sml.run import Run
 from gen_sml.slots import Slots, Splice, in_order
 from gen_sml.trace import StaticTrace
 
 if TYPE_CHECKING:
-    from gen_core import ArgDiffs, Call, ChoiceMap, Diff, Path, Trace
+    from gen_core import ArgDiffs, ChoiceMap, Diff, Path, Trace
     from gen_core.address import PathPart
     from gen_sml.language import StaticFunction
     from gen_sml.plan import Plan
@@ -111,6 +112,8 @@ class Edit(Run):
     @final
     def edit(self, call: Call[Any], path: Path, slot: int, inputs: tuple[Any, ...]) -> tuple[Any, bool]:
         """Visit a call again, and return its value and whether that has changed."""
+        if type(call) is not Call:
+            self.refuse(call, show(path))
         old_slots = self.old_slots
         old: Trace[Any] | None = old_slots.records[slot]
         stays = path == old_slots.paths[slot]
@@ -222,23 +225,9 @@ class Edit(Run):
 
     @final
     def argdiffs_of(self, old: Any, call: Call[Any], inputs: tuple[Any, ...]) -> ArgDiffs:
-        """Return how a callee's arguments changed, with the hints that values carry along.
-
-        A list that an unchanged variable holds has not changed, though lists do not compare.
-        """
+        """Return how a callee's arguments changed, with the hints that values carry along."""
         diffs = self.hints.argdiffs(old, call)
-        if UNKNOWN not in diffs or not inputs:
-            return diffs
-        variables = zip(inputs[::2], inputs[1::2], strict=True)
-        kept = {id(value) for value, has_changed in variables if not has_changed}
-        before, now = old.call.values(), call.values()
-        if not kept or len(before) != len(now):
-            return diffs
-        arguments = zip(before, now, old.versions, diffs, strict=True)
-        return tuple(
-            UNCHANGED if b is a and id(b) in kept and version_of(b) == version else diff
-            for a, b, version, diff in arguments
-        )
+        return with_kept(diffs, old, call, inputs) if inputs and UNKNOWN in diffs else diffs
 
     def _replace_splice(self, old: Splice, call: Call[Any], slot: int) -> tuple[Any, bool]:
         """Run another function in the place of a spliced one; what it visits is found by address."""

@@ -11,6 +11,7 @@ from gen_core.address import Address
 from gen_core.source import SourceFunction
 from gen_sml.assess import assess
 from gen_sml.by_hand import source_of
+from gen_sml.check import check_graph
 from gen_sml.generate import generate
 from gen_sml.program import Program, program_of
 from gen_sml.project import project
@@ -62,8 +63,9 @@ def static_function(graph: Graph) -> StaticFunction[..., Any]:
     """Return the generative function of a graph that was made by hand.
 
     Raises:
-        DuplicateAddressError: Two of its visits have one address, or one is below another's.
+        GraphError: The graph is not one that a function could have; see `check_graph`.
     """
+    check_graph(graph)
     return StaticFunction(source_of(graph), graph.signature, program=Program(graph))
 
 

@@ -53,7 +53,7 @@ class Program:
     def _make(self, key: object, operation: str, reaches: tuple[Reach | None, ...]) -> FunctionType:
         code = self.definition.code(key, operation, reaches)
         if len(self._functions) >= MOST_FUNCTIONS:
-            del self._functions[next(iter(self._functions))]
+            self._functions.pop(next(iter(self._functions)), None)
         function = self._functions[key] = in_scope(code, self.graph.scope)
         return function
 
@@ -74,7 +74,7 @@ class Definition:
         code = self._codes.get(key)
         if code is None:
             if len(self._codes) >= MOST_FUNCTIONS:
-                del self._codes[next(iter(self._codes))]
+                self._codes.pop(next(iter(self._codes)), None)
             graph = self.plan.graph
             written = self.write(operation, *reaches)
             code = self._codes[key] = compiled(written, graph.name, operation, tuple(graph.scope.cells))

@@ -82,7 +82,7 @@ class Run(ABC):
     def at(self, call: Call[Any], path: Path) -> Any:
         """Visit a call at an address, and return its value."""
         if type(call) is not Call:
-            self._refuse(call, show(path))
+            self.refuse(call, show(path))
         if self.claims is not None:
             self.claims.add(path, self._place(self.gen_fn.program.plan.records[len(self.records)]))
         try:
@@ -154,7 +154,7 @@ class Run(ABC):
             RecursiveInlineError: It is running already.
         """
         if type(call) is not Call:
-            self._refuse(call, "inline")
+            self.refuse(call, "inline")
         callee: Any = call.gen_fn
         if type(callee) is not type(self.gen_fn):
             raise InlineError(self._here(), callee.name, type(callee).__name__)
@@ -174,6 +174,11 @@ class Run(ABC):
             return self._enter(callee, call, function)
         finally:
             self.gen_fn, self.outer = caller, outer
+
+    @final
+    def refuse(self, given: object, address: str) -> NoReturn:
+        """Refuse to visit what is not a call."""
+        raise NotACallError(self._here(), given, address)
 
     @final
     def locate(self, error: BaseException, path: Path) -> None:
@@ -197,9 +202,6 @@ class Run(ABC):
 
     def _place(self, node: Any) -> str:
         return f"{self.gen_fn.name} ({node.place.file}:{node.place.line})"
-
-    def _refuse(self, given: object, address: str) -> NoReturn:
-        raise NotACallError(self._here(), given, address)
 
 
 @final

@@ -47,7 +47,7 @@ def normal_ranks(draws: Tensor) -> Tensor:
     """
     columns = draws.flatten(0, 1).flatten(1) if draws.dim() > 2 else draws.flatten()[:, None]
     ranks = torch.stack([_ranks(column) for column in columns.unbind(1)], 1)
-    quantiles = torch.special.ndtri((ranks - 0.375) / (len(columns) + 0.25))
+    quantiles: Tensor = torch.special.ndtri((ranks - 0.375) / (len(columns) + 0.25))
     return quantiles.reshape(draws.shape)
 
 
@@ -63,10 +63,12 @@ def quantile(draws: Tensor, probability: float) -> Tensor:
     position = probability * (len(every) - 1)
     low = math.floor(position)
     high = min(low + 1, len(every) - 1)
-    return torch.lerp(every[low], every[high], position - low)
+    found: Tensor = torch.lerp(every[low], every[high], position - low)
+    return found
 
 
 def _ranks(column: Tensor) -> Tensor:
     _, inverse, counts = torch.unique(column, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
-    return (last - 0.5 * (counts - 1))[inverse]
+    ranks: Tensor = (last - 0.5 * (counts - 1))[inverse]
+    return ranks

@@ -86,4 +86,6 @@ def _autocorrelation_time(correlations: Tensor) -> Tensor:
     decreasing: Tensor = torch.cummin(sums, 0).values
     # The first pair that does not count has one correlation that may.
     following = kept.int().sum(0, keepdim=True)
-    return -1 + 2 * (decreasing * kept).sum(0) + pairs[:, 0].gather(0, following)[0].clamp(min=0)
+    rest: Tensor = pairs[:, 0].gather(0, following)[0].clamp(min=0)
+    time: Tensor = -1 + 2 * (decreasing * kept).sum(0) + rest
+    return time
