@@ -8,43 +8,48 @@ from typing import Any
 from torch import Tensor
 
 from changepoints.proposals import birth_or_death, refit, renoise, shift, swap
-from gen_core import Trace, select
+from gen_core import Call, Trace, select
 from gen_distributions import uniform_discrete
-from gen_inflib import Kernel, Moves, cycle, metropolis_hastings, repeat
+from gen_inflib import Kernel, cycle, for_random, metropolis_hastings, repeat, when
 
 
-def shift_one(trace: Trace[Tensor]) -> tuple[Trace[Tensor], Any]:
-    """Move one change a little."""
-    num_changes = int(trace["num_changes"])
-    if not num_changes:
-        return trace, Moves(())
-    i = int(uniform_discrete.sample(0, num_changes - 1))
-    return metropolis_hastings(trace, lambda trace: shift(trace, i))
+def some_change(trace: Trace[Tensor]) -> Call[Tensor]:
+    """Pick one of the changes."""
+    return uniform_discrete(0, int(trace["num_changes"]) - 1)
 
 
-def redraw_one(trace: Trace[Tensor]) -> tuple[Trace[Tensor], Any]:
-    """Move one change anywhere."""
-    num_changes = int(trace["num_changes"])
-    if not num_changes:
-        return trace, Moves(())
-    i = int(uniform_discrete.sample(0, num_changes - 1))
-    return metropolis_hastings(trace, select(("change", i, "time")))
+def any_but_the_last(trace: Trace[Tensor]) -> Call[Tensor]:
+    """Pick one of the changes before the last."""
+    return uniform_discrete(0, int(trace["num_changes"]) - 2)
 
 
-def swap_last(trace: Trace[Tensor]) -> tuple[Trace[Tensor], Any]:
-    """Exchange the last change with another."""
-    last = int(trace["num_changes"]) - 1
-    if last < 1:
-        return trace, Moves(())
-    i = int(uniform_discrete.sample(0, last - 1))
-    return metropolis_hastings(trace, lambda trace: swap(trace, i, last))
+def shift_one(i: Tensor) -> Kernel[Tensor]:
+    """Move change i a little."""
+    return partial(metropolis_hastings, proposal=lambda trace: shift(trace, int(i)))
+
+
+def redraw_one(i: Tensor) -> Kernel[Tensor]:
+    """Move change i anywhere."""
+    return partial(metropolis_hastings, proposal=select(("change", int(i), "time")))
+
+
+def swap_with_last(i: Tensor) -> Kernel[Tensor]:
+    """Exchange the last change with change i."""
+    return partial(
+        metropolis_hastings, proposal=lambda trace: swap(trace, int(i), int(trace["num_changes"]) - 1)
+    )
+
+
+def at_least(count: int, kernel: Kernel[Any]) -> Kernel[Any]:
+    """Apply a kernel where there are so many changes."""
+    return when(lambda trace: int(trace["num_changes"]) >= count, kernel)
 
 
 sweep: Kernel[Tensor] = cycle(
     repeat(partial(metropolis_hastings, proposal=birth_or_death), 3),
-    swap_last,
-    shift_one,
-    redraw_one,
+    at_least(2, for_random(any_but_the_last, swap_with_last)),
+    at_least(1, for_random(some_change, shift_one)),
+    at_least(1, for_random(some_change, redraw_one)),
     partial(metropolis_hastings, proposal=refit),
     partial(metropolis_hastings, proposal=renoise),
 )

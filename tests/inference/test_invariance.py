@@ -135,7 +135,7 @@ KERNELS: dict[str, tuple[Kernel[Any], list[Trace[Any]]]] = {
         partial(involutive_metropolis_hastings, proposal=birth_or_death, involution=by_hand, check=True),
         CROWDS,
     ),
-    "cycle": (cycle(by(select("size")), one("rings"), by(select("burglary"))), ALARMS),
+    "cycle": (cycle(by(select("rings")), one("size")), ALARMS),
     "repeat": (repeat(by(select("burglary")), 2), ALARMS),
     "mixture": (mixture([(1.0, by(lopsided)), (2.0, one("rings")), (0.0, block)]), ALARMS),
     "for each": (

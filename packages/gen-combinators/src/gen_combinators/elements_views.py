@@ -78,8 +78,15 @@ class Retvals:
         return self._base
 
 
+def in_rows(choices: ChoiceMap) -> ChoiceMap:
+    """Return the choices of elements as rows, where they are such and have a common structure."""
+    columns = choices.elements.columns() if isinstance(choices, ElementChoices) else None
+    return choices if columns is None else Rows.of(columns.part(columns.whole.choices))
+
+
 def unvisited(elements: Elements[Any], constraints: ChoiceMap) -> list[Path]:
     """Return the paths of constraints that were not used; alike elements are asked once."""
+    constraints = in_rows(constraints)
     left: list[Path] = []
     if constraints.is_leaf:
         return [()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
-from gen_combinators.elements_views import ElementChoices
+from gen_combinators.elements_views import in_rows
 from gen_combinators.stacking import stacked
 from gen_core import NONE
 from gen_core.choicemap import EMPTY
@@ -40,10 +40,7 @@ def constraint_groups(constraints: ChoiceMap, indices: range) -> list[Group]:
     """Return the elements among `indices` that are constrained, grouped by the addresses of constraints."""
     if constraints.is_leaf or constraints is EMPTY:
         return []
-    if isinstance(constraints, ElementChoices):
-        columns = constraints.elements.columns()
-        if columns is not None:
-            constraints = Rows.of(columns.part(columns.whole.choices))
+    constraints = in_rows(constraints)
     keys = _within(constraints.child_keys(), indices)
     if isinstance(constraints, Rows):
         return [_group_of_rows(constraints, keys)] if keys else []

@@ -15,6 +15,7 @@ from gen_distributions import normal, uniform
 from gen_inflib.adaptive_hamiltonian import AdaptiveHamiltonian
 from gen_inflib.batched_chains import Stepping
 from gen_inflib.flat import Emitted, FlatState, Noise, begin, body
+from gen_inflib.iteration import holds_anywhere
 from gen_inflib.packing import Packing, packing_of
 from gen_inflib.stretch import Stretch, stretch_of_scan
 from gen_inflib.tuning import Tuning
@@ -287,6 +288,9 @@ def _eager(setting: _Setting) -> Callable[..., Any]:
         for each in zip(*noise, strict=True):
             state, out = body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each))
             emitted.append(out)
+            # What follows would be thrown away where all begin anew.
+            if limit > 0 and not holds_anywhere(state.num_made < limit):
+                break
         return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
 
     def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:

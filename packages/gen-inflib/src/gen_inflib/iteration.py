@@ -39,13 +39,16 @@ def iterate_while(running: Callable[[S], Tensor], body: Callable[[S], S], state:
         from gen_torch import while_loop
 
         return while_loop(running, body, state)
-    while _any(running(state)):
+    while holds_anywhere(running(state)):
         state = body(state)
     return state
 
 
-def _any(condition: Tensor) -> bool:
-    # Under vmap a loop may ask for the values of the whole batch, though not for one element's.
+def holds_anywhere(condition: Tensor) -> bool:
+    """Return whether a condition holds, or, in a batch, whether it does for any run.
+
+    Under vmap Python may ask for the values of the whole batch, though not for one element's.
+    """
     while is_batchedtensor(condition):
         condition = get_unwrapped(condition)
     return bool(condition.any())
