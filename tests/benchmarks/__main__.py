@@ -13,18 +13,37 @@ import sys
 import torch
 
 import compile_time
+import extending
 import generate
 import hmc
 import importance
+import memory
 import metropolis_hastings_step
+import nuts
+import outliers
 import particle_filtering
 import simulate
+import static_language
 import training
 import update
 from baselines import pyro_trace
 from timing import CALLS_PER_ROUND, NUM_ROUNDS, report
 
-BENCHMARKS = [simulate, generate, update, metropolis_hastings_step, importance, hmc, training, particle_filtering]
+BENCHMARKS = [
+    simulate,
+    generate,
+    update,
+    metropolis_hastings_step,
+    outliers,
+    extending,
+    static_language,
+    importance,
+    hmc,
+    training,
+    particle_filtering,
+]
+TABLES = [memory, nuts, compile_time]
+"""What measures something else than time, or in another way."""
 
 # Large temporaries come from memory that the process keeps: page faults otherwise make the same code up to
 # four times slower in some runs. glibc reads these when a process starts.
@@ -47,8 +66,9 @@ def main(names: list[str]) -> None:
         if not names or module.__name__ in names:
             for benchmark in module.benchmarks():
                 print(f"\n{report(benchmark)}", flush=True)
-    if not names or compile_time.__name__ in names:
-        print(f"\n{compile_time.report()}", flush=True)
+    for table in TABLES:
+        if not names or table.__name__ in names:
+            print(f"\n{table.report()}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from baselines import hmc as by_hand
+from baselines import hmc_chain
 from compiling import compiled_by_hand
+from gen_core import select
 from gen_distributions import normal, uniform
+from gen_inflib import hmc, mcmc
 from gen_torch import jit, scan
 from regression import NUM_LEAPFROGS, STEP_SIZE, XS, YS, quadratic
 from timing import Benchmark, Contender, Target
 
 NUM_STEPS = 500
+MCMC, CHAIN_BY_HAND = "gen mcmc(compile=True)", "by hand, torch.compile of scan, one call"
 STAGED, COMPILED = "gen jit, a call a step", "by hand, torch.compile, a call a step"
 
 
@@ -57,7 +62,7 @@ def chain(position: Tensor) -> Tensor:
 
 
 def benchmarks() -> Iterator[Benchmark]:
-    """Return one benchmark: chains of many steps, in one call or in a call a step."""
+    """Return chains of many steps: in one call or in a call a step, then by the library's kernel and runner."""
     staged_step, staged_chain = jit(step), jit(chain)
     compiled_step = compiled_by_hand(by_hand.step)
     contenders = [
@@ -68,6 +73,38 @@ def benchmarks() -> Iterator[Benchmark]:
     title = f"{NUM_STEPS} steps of Hamiltonian Monte Carlo, {NUM_LEAPFROGS} leapfrogs each"
     num_leapfrogs = NUM_STEPS * NUM_LEAPFROGS
     yield Benchmark(title, contenders, num_leapfrogs, Target(STAGED, COMPILED, 1.2), "leapfrog")
+
+    for num_chains in (1, 64):
+        yield library(num_chains)
+
+
+def library(num_chains: int) -> Benchmark:
+    """Return the benchmark of `mcmc`, which also draws starts, keeps draws and says what happened."""
+    kernel = partial(hmc, selection=select("a", "b", "c"), step_size=STEP_SIZE, num_leapfrogs=NUM_LEAPFROGS)
+    compiled_chain = compiled_by_hand(hmc_chain.one_chain if num_chains == 1 else hmc_chain.many_chains)
+    shape = () if num_chains == 1 else (num_chains,)
+
+    def run() -> float:
+        chains = mcmc(
+            quadratic(XS),
+            {"ys": YS},
+            kernel,
+            num_samples=NUM_STEPS,
+            num_chains=num_chains,
+            compile=True,
+            progress=False,
+        )
+        return float(chains.draws["a"].sum())
+
+    def run_by_hand() -> float:
+        with torch.no_grad():
+            noise = torch.randn(NUM_STEPS, *shape, 3), torch.rand(NUM_STEPS, *shape)
+            return float(compiled_chain(torch.zeros(*shape, 3), *noise).sum())
+
+    contenders = [Contender(MCMC, run), Contender(CHAIN_BY_HAND, run_by_hand)]
+    title = f"{NUM_STEPS} steps of Hamiltonian Monte Carlo, {num_chains} chains"
+    num_units = NUM_STEPS * NUM_LEAPFROGS * num_chains
+    return Benchmark(title, contenders, num_units, Target(MCMC, CHAIN_BY_HAND, 1.3), "leapfrog")
 
 
 def walk(step: object) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from sybil import Sybil
+from sybil import Example, Sybil
+from sybil.evaluators.python import pad
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,7 @@ def test_code_blocks_run(document: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MPLBACKEND", "agg")
     torch.manual_seed(0)
 
-    for example in Sybil(parsers=[PythonCodeBlockParser()]).parse(document):
+    for example in examples_of(document, monkeypatch):
         example.evaluate()
 
 
@@ -44,3 +46,18 @@ def test_a_python_block_that_fails_is_noticed(tmp_path: Path) -> None:
 
     with pytest.raises(AssertionError):
         second.evaluate()
+
+
+def examples_of(document: Path, monkeypatch: pytest.MonkeyPatch) -> list[Example]:
+    """Return the Python blocks of a page, and let those who ask for its source see these alone.
+
+    A static function is parsed from its source, which Python would look up in the page.
+    """
+    examples = list(Sybil(parsers=[PythonCodeBlockParser()]).parse(document))
+    lines: list[str] = []
+    for example in examples:
+        padded = pad(example.parsed, example.line + example.parsed.line_offset)
+        lines += padded.splitlines(keepends=True)[len(lines) :]
+    # Without a time of change, the entry is not compared with the file.
+    monkeypatch.setitem(linecache.cache, str(document), (len(lines), None, lines, str(document)))
+    return examples

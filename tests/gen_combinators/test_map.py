@@ -440,3 +440,4 @@ def test_elements_that_join_a_batched_vector_are_held_as_the_others_are() -> Non
 
     assert longer.elements.columns() is not None
     assert longer.retval.stack().shape == (21,)
+    assert model.simulate([0.0] * 20, shared(1.0)).storage.startswith("batched")

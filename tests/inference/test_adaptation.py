@@ -228,7 +228,9 @@ def test_metrics_learn_scales_and_correlations() -> None:
 
     torch.manual_seed(0)
 
-    chains = mcmc(correlated(), {}, adaptive_nuts(metric="dense"), num_samples=2, num_warmup=110, num_chains=8)
+    chains = mcmc(
+        correlated(), {}, adaptive_nuts(metric="dense"), num_samples=2, num_warmup=110, num_chains=8
+    )
 
     metric = chains.kernel_state.metric
     assert isinstance(metric, DenseMetric)

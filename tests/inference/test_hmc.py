@@ -139,9 +139,7 @@ def test_the_leapfrog_follows_the_equations_of_motion(name: str) -> None:
     }[name]
     velocity = inverse_mass @ START.momentum
     torch.testing.assert_close((moved.position - START.position) / step, velocity, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(
-        (moved.momentum - START.momentum) / step, START.gradient, rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close((moved.momentum - START.momentum) / step, START.gradient, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -254,9 +252,7 @@ def test_a_step_keeps_no_gradients() -> None:
 
 
 def test_staged_and_eager_transitions_agree(trace: Trace[Tensor]) -> None:
-    kernel = partial(
-        hmc, selection=LATENT, step_size=0.2, num_leapfrogs=4, metric=dense_metric(COVARIANCE)
-    )
+    kernel = partial(hmc, selection=LATENT, step_size=0.2, num_leapfrogs=4, metric=dense_metric(COVARIANCE))
     staged = jit(kernel, backend="graph")
 
     for seed in range(3):
@@ -314,9 +310,7 @@ def test_finite_choices_can_be_summed_over(branches: bool) -> None:
     trace = mixture.generate({"y": 1.0}, branches).trace
     torch.manual_seed(0)
 
-    kernel = partial(
-        hmc, selection=select("loc"), step_size=0.8, num_leapfrogs=3, enumerate=select("which")
-    )
+    kernel = partial(hmc, selection=select("loc"), step_size=0.8, num_leapfrogs=3, enumerate=select("which"))
     chain = run_chain(trace, kernel, num_samples=600, burn_in=20)
 
     values = torch.tensor([[float(t["which"]), float(t["loc"])] for t in chain.traces])
@@ -401,7 +395,13 @@ def test_the_runner_runs_it_in_batches_and_compiled() -> None:
         torch.manual_seed(2)
         runs.append(
             mcmc(
-                model(), {"y": 1.0}, kernel, num_samples=6, num_chains=2, batched=True, compile=compile  # type: ignore[arg-type]
+                model(),
+                {"y": 1.0},
+                kernel,
+                num_samples=6,
+                num_chains=2,
+                batched=True,
+                compile=compile,  # type: ignore[arg-type]
             )
         )
 

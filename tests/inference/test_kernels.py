@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen_core import ChoiceMap, NoChoiceError, Trace, UnknownSelectionError, batch, select
+from gen_core import ChoiceMap, NoChoiceError, Trace, UnknownSelectionError, batch, choicemap, select
 from gen_distributions import (
     bernoulli,
     categorical,
@@ -312,7 +312,8 @@ def test_the_jacobian_of_a_map_of_values_is_found_by_autograd() -> None:
     involution = involution_of(scaled, select("scale"))
     given = involution_of(scaled, select("scale"), log_abs_det=lambda ours, theirs: theirs["by"])
 
-    new, back, weight = involution(START, choices, None)
+    new, given_back, weight = involution(START, choices, None)
+    back = choicemap(given_back)
 
     assert float(new["scale"]) == pytest.approx(1.2 * math.exp(0.4))
     assert float(back["by"]) == pytest.approx(-0.4)
@@ -367,7 +368,11 @@ def test_for_each_applies_the_kernel_of_each_value_in_order() -> None:
     seen: list[int] = []
 
     def at(i: int) -> Any:
-        return lambda trace: (seen.append(i), nothing(trace))[1]
+        def note(trace: Trace[Any]) -> Any:
+            seen.append(i)
+            return trace, None
+
+        return note
 
     for_each(range(3), at)(START)
     reversed_kernel(for_each(range(3), lambda i: declare_reversal(at(i))))(START)
@@ -431,7 +436,7 @@ def test_checked_chains_run_one_after_another() -> None:
 
 
 def test_an_adaptive_kernel_can_be_checked_and_composed_but_not_where_it_would_be_made_anew() -> None:
-    kernel = checked(cycle(Adaptive(), mixture([(1.0, Adaptive())])), {"y": 2.0})
+    kernel: Any = checked(cycle(Adaptive(), mixture([(1.0, Adaptive())])), {"y": 2.0})
 
     chains = mcmc(model(), {"y": 2.0}, kernel, num_samples=2)
 

@@ -46,14 +46,18 @@ def test_it_is_exact_for_a_linear_model_with_normal_noise() -> None:
     marginal = torch.distributions.MultivariateNormal(
         torch.zeros(10).double(), 0.25 * torch.eye(10).double() + design @ prior @ design.mT
     )
-    assert float(found.log_marginal_likelihood) == pytest.approx(float(marginal.log_prob(ys.double())), abs=1e-3)
+    assert float(found.log_marginal_likelihood) == pytest.approx(
+        float(marginal.log_prob(ys.double())), abs=1e-3
+    )
     torch.testing.assert_close(found.covariance.double(), covariance, rtol=1e-3, atol=1e-5)
     expected = covariance @ design.mT @ ys.double() / 0.25
     torch.testing.assert_close(found.position.double(), expected, rtol=1e-3, atol=1e-3)
     # Then all weights are equal, and none of the samples is worth more than another.
     samples = found.sample(50)
     assert float(samples.effective_sample_size) == pytest.approx(50.0, rel=1e-2)
-    assert float(samples.log_marginal_likelihood) == pytest.approx(float(marginal.log_prob(ys.double())), abs=1e-2)
+    assert float(samples.log_marginal_likelihood) == pytest.approx(
+        float(marginal.log_prob(ys.double())), abs=1e-2
+    )
 
 
 def test_weights_correct_it_elsewhere() -> None:
@@ -97,7 +101,8 @@ def test_finite_choices_are_summed_over() -> None:
     found = laplace(mixture(), {"y": 1.5}, enumerate=select("which"))
 
     densities = [
-        p * math.exp(-((1.5 - mean) ** 2) / 4) / math.sqrt(4 * math.pi) for p, mean in [(0.7, 1.0), (0.3, 1.1)]
+        p * math.exp(-((1.5 - mean) ** 2) / 4) / math.sqrt(4 * math.pi)
+        for p, mean in [(0.7, 1.0), (0.3, 1.1)]
     ]
     assert float(found.log_marginal_likelihood) == pytest.approx(math.log(sum(densities)), abs=1e-3)
 

@@ -293,6 +293,11 @@ def test_streaming_moments_are_those_of_the_draws(batched: bool) -> None:
     rows = torch.stack([kept.draws[name].double() for name in ("is_noisy", "level", "slope")], 2)
     for chain in range(2):
         torch.testing.assert_close(streamed.moments.covariance[chain], rows[chain].T.cov())
+    assert streamed.statistics == {}
+    every = run(SWEEP, **{**options, "thin": 1, "num_samples": 120})
+    torch.testing.assert_close(
+        streamed.statistic_means["log_density"], every.statistics["log_density"].mean(1).double()
+    )
     pooled = streamed.moments.pooled()
     torch.testing.assert_close(pooled.variance["slope"], slopes.flatten().var().reshape(1))
     torch.testing.assert_close(pooled.covariance[0], rows.flatten(0, 1).T.cov())
@@ -367,8 +372,8 @@ def test_an_adaptive_kernel_is_told_how_far_the_run_is_and_keeps_its_state(optio
 def test_chains_go_on_where_they_ended_with_what_they_learned(options: dict[str, Any]) -> None:
     first = run(Counting(), num_samples=1, num_warmup=3, num_chains=2, init={"slope": 0.0}, **options)
 
-    for way in ({"batched": False}, {"batched": True}):
-        second = mcmc(line(XS), OBSERVED, Counting(), num_samples=2, init=first, **way)
+    for batched in (False, True):
+        second = mcmc(line(XS), OBSERVED, Counting(), num_samples=2, init=first, batched=batched)
         assert second.draws["slope"].tolist() == [[12, 15]] * 2
     other = mcmc(line(XS), OBSERVED, SWEEP, num_samples=2, init=first.last)
     assert other.num_chains == 2
@@ -594,10 +599,61 @@ def test_a_ratio_that_is_nan_is_rejected_in_a_batch_and_reported() -> None:
 
     torch.manual_seed(0)
     start = breaks.generate({"x": 0.25, "y": 1.0}).trace
-    with pytest.warns(GenWarning, match="steps whose log acceptance ratio is NaN, which were rejected"):
+    with pytest.warns(
+        GenWarning, match="the log acceptance ratio of breaks was NaN and the step was rejected"
+    ):
         chains = mcmc(
             breaks(), {"y": 1.0}, by(select("x")), num_samples=20, num_chains=2, init=start, batched=True
         )
 
     assert (chains.draws["x"] < 0.5).all()
     assert chains.statistics["is_nan"].any()
+
+
+@pytest.mark.parametrize(("progress", "is_shown"), [(True, True), (False, False), (None, False)])
+def test_progress_is_shown_on_demand_or_on_a_terminal(
+    progress: bool | None, is_shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(SWEEP, num_samples=3, num_warmup=2, progress=progress)
+
+    assert ("/5 " in capsys.readouterr().err) is is_shown
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_chains_keep_the_dtype_of_the_model(dtype: torch.dtype) -> None:
+    @gen
+    def typed(scale: Tensor) -> None:
+        x = normal(torch.zeros((), dtype=dtype), scale) @ "x"
+        normal(x, scale) @ "y"
+
+    kernel = cycle(
+        partial(random_walk, selection=select("x"), scale=1.0), partial(slice_sampling, selection=select("x"))
+    )
+    for batched in (False, True):
+        model = typed(torch.ones((), dtype=dtype))
+        chains = mcmc(model, {"y": 0.5}, kernel, num_samples=3, num_chains=2, batched=batched)
+        assert chains.draws["x"].dtype == dtype
+        assert chains.statistics["log_density"].dtype == torch.float64
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("options", [{"batched": False}, {"batched": True}, {"compile": "graph"}])
+def test_chains_run_where_the_data_are(options: dict[str, Any]) -> None:
+    @gen
+    def placed(xs: Tensor) -> None:
+        slope = normal(xs.new_zeros(()), 2.0) @ "slope"
+        k = bernoulli(xs.new_full((), 0.3)) @ "k"
+        normal(slope * xs + k, 1.0) @ "ys"
+
+    xs = torch.arange(5.0, device="cuda")
+    kernel = mixture(
+        [
+            (1.0, cycle(by(select("slope")), partial(random_walk, selection=select("slope"), scale=0.5))),
+            (1.0, partial(slice_sampling, selection=select("slope"), max_steps_out=2, max_shrinks=4)),
+            (1.0, lambda trace: gibbs(trace, "k")),
+        ]
+    )
+    chains = mcmc(placed(xs), {"ys": 0.5 * xs}, kernel, num_samples=10, num_warmup=3, num_chains=4, **options)
+
+    assert chains.draws["slope"].is_cuda
+    assert bool(chains.draws["slope"].isfinite().all())

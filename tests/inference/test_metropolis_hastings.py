@@ -62,7 +62,7 @@ def test_with_a_proposal_the_log_ratio_counts_both_directions() -> None:
     for seed in range(20):
         torch.manual_seed(seed)
         new, info = metropolis_hastings(trace, drift)
-        num_accepted += info.accepted
+        num_accepted += bool(info.accepted)
         if info.accepted:
             forward = normal.log_prob(new["x"], 0.5 * trace["x"], 0.3)
             backward = normal.log_prob(trace["x"], 0.5 * new["x"], 0.3)
@@ -247,3 +247,18 @@ def test_a_proposal_that_draws_what_it_calls_impossible_is_reported() -> None:
 
     with pytest.raises(UndefinedWeightError, match="score of the proposal -inf"):
         metropolis_hastings(model.simulate(), impossible)
+
+
+def test_a_selection_that_draws_the_impossible_is_rejected() -> None:
+    @gen
+    def narrow() -> None:
+        low = uniform(0.0, 1.0) @ "low"
+        uniform(low, 1.0) @ "y"
+
+    trace = narrow.generate({"low": 0.1, "y": 0.11}).trace
+    torch.manual_seed(0)
+    steps = [metropolis_hastings(trace, select("low")) for _ in range(10)]
+
+    impossible = [new is trace for new, info in steps if info.log_acceptance_ratio == -math.inf]
+    assert impossible
+    assert all(impossible)

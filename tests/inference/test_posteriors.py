@@ -25,13 +25,16 @@ from gen_inflib import (
     elliptical_slice,
     for_each,
     gibbs,
+    hmc,
     importance_resampling,
     importance_sampling,
     involution_of,
     involutive_metropolis_hastings,
+    mala,
     mcmc,
     metropolis_hastings,
     mixture,
+    nuts,
     random_walk,
     repeat,
     run_chain,
@@ -56,6 +59,8 @@ class Problem:
     log_evidence: float
     proposal: Call[Any]
     kernels: dict[str, Kernel[Any]]
+    posterior_variance: float = math.nan
+    """Of the statistic; NaN where it is not known."""
 
 
 # A discrete model: the answer by enumeration.
@@ -201,7 +206,7 @@ def drift(trace: Trace[Any]) -> None:
 
 @gen
 def stretch(trace: Trace[Any]) -> None:
-    normal(0.0, 0.3) @ "log_factor"
+    normal(0.0, 0.8) @ "log_factor"
 
 
 stretched = involution_of(
@@ -233,13 +238,18 @@ def normal_problem() -> Problem:
             "slice": partial(slice_sampling, selection=select("mean"), width=2.0),
             "narrow slice": partial(slice_sampling, selection=select("mean"), width=0.5, max_steps_out=1),
             "elliptical slice": partial(elliptical_slice, address="mean"),
-            "involution": partial(
-                involutive_metropolis_hastings, proposal=stretch, involution=stretched, check=True
+            "involution": cycle(
+                repeat(partial(involutive_metropolis_hastings, proposal=stretch, involution=stretched), 3),
+                by(select("mean")),  # the other does not cross 1
             ),
+            "hmc": partial(hmc, selection=select("mean"), step_size=0.5, num_leapfrogs=3),
+            "mala": partial(mala, selection=select("mean"), step_size=1.2),
+            "nuts": partial(nuts, selection=select("mean"), step_size=0.7),
             "for each": for_each(
                 [0.5, 2.0], lambda scale: partial(random_walk, selection=select("mean"), scale=scale)
             ),
         },
+        posterior_variance=1 / precision,
     )
 
 
@@ -261,6 +271,9 @@ def redraw_chance(trace: Trace[Any]) -> None:
     beta(1.0 + 4.0 * trace["chance"], 2.0) @ "chance"
 
 
+walk_chance: Kernel[Any] = partial(random_walk, selection=select("chance"), scale=1.5)
+
+
 def beta_problem() -> Problem:
     heads, tails = 4, 1
     log_beta = [
@@ -276,15 +289,20 @@ def beta_problem() -> Problem:
         kernels={
             "selection": by(select("chance")),
             "custom proposal": by(redraw_chance),
-            "random walk": partial(random_walk, selection=select("chance"), scale=1.5),
+            "random walk": walk_chance,
             "slice": partial(slice_sampling, selection=select("chance"), width=1.0),
+            "hmc": partial(hmc, selection=select("chance"), step_size=0.5, num_leapfrogs=3),
+            "mala": partial(mala, selection=select("chance"), step_size=1.0),
+            "nuts": partial(nuts, selection=select("chance"), step_size=0.7),
             "mixture": mixture(
                 [
                     (1.0, by(select("chance"))),
-                    (2.0, partial(random_walk, selection=select("chance"), scale=1.0)),
+                    (2.0, walk_chance),
                 ]
             ),
         },
+        # Of beta(a, b): ab / ((a + b)^2 (a + b + 1)).
+        posterior_variance=(2 + heads) * (3 + tails) / (5 + heads + tails) ** 2 / (6 + heads + tails),
     )
 
 
@@ -324,6 +342,7 @@ def vector_problem() -> Problem:
             "slice along a line": partial(slice_sampling, selection=select("x"), width=2.0),
             "elliptical slice": partial(elliptical_slice, address="x"),
         },
+        posterior_variance=float((COVARIANCE - gain.outer(COVARIANCE @ WEIGHTS))[0, 0]),
     )
 
 
@@ -483,13 +502,17 @@ def test_batched_chains_agree_with_the_known_answer(name: str, kernel: str) -> N
         num_samples=30,
         num_warmup=25,
         num_chains=200,
-        collect=problem.statistic,
+        collect=lambda trace: (
+            problem.statistic(trace),
+            (problem.statistic(trace) - problem.posterior_mean) ** 2,
+        ),
         keep_draws=False,
     )
 
     assert chains.why_looped is None
     assert chains.collected_moments is not None
-    means = chains.collected_moments.mean
-    # The chains are independent.
-    standard_error = means.std() / math.sqrt(len(means))
-    assert abs(means.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * standard_error
+    expected = (problem.posterior_mean, problem.posterior_variance)
+    for means, known in zip(chains.collected_moments.mean, expected, strict=True):
+        # The chains are independent.
+        standard_error = means.std() / math.sqrt(len(means))
+        assert math.isnan(known) or abs(means.mean() - known) < NUM_STANDARD_ERRORS * standard_error

@@ -228,12 +228,12 @@ NESTED = {
         [(XS, shared(0.5)), (MORE_XS, shared(0.5)), (XS, shared(1.5))],
     ),
     "Map of Recurse": Row(
-        lambda k: Map(Recurse(k.leaf, k.agree, 2)), [([(0, 0.3), (1, 0.6)],), ([(1, 0.4)],)], FINITE
+        lambda k: Map(Recurse(k.leaf, k.agree, 2)), [([(0, 0.3), (1, 0.6)],), ([(1, 0.4)],)]
     ),
     "Map of Scan": Row(
         lambda k: Map(Scan(k.smooth)), [([0.1, 0.2], [[XS], [XS, XS]]), ([0.1], [[XS, MORE_XS]])]
     ),
-    "Map of repeat": Row(lambda k: Map(repeat(k.flag, 2)), [(PS,), (PS[:1],)], FINITE),
+    "Map of repeat": Row(lambda k: Map(repeat(k.flag, 2)), [(PS,), (PS[:1],)]),
     "Unfold of Map": Row(lambda k: Unfold(k.row_of_lines), [(2, 0.1, XS), (3, 0.1, XS), (1, 0.1, MORE_XS)]),
     "Unfold of Switch": Row(
         lambda k: Unfold(k.switching), [(2, True, 0.3), (1, True, 0.3), (2, False, 0.3)], FINITE
@@ -251,14 +251,15 @@ NESTED = {
         lambda k: Unfold(k.masked),
         [(2, torch.tensor(True), 0.3), (1, torch.tensor(True), 0.3), (2, torch.tensor(False), 0.4)],
         FINITE,
+        changes_branch_in_batches=True,
     ),
-    "Unfold of dimap": Row(
-        lambda k: Unfold(dimap(k.line, pre=lambda t, x, by: (x + by * t,))),
+    "Unfold of map_args": Row(
+        lambda k: Unfold(map_args(k.line, lambda t, x, by: (x + by * t,))),
         [(2, 0.5, 0.1), (3, 0.5, 0.1), (2, 0.5, 0.4)],
     ),
     "Unfold of Recurse": Row(lambda k: Unfold(k.tree_step), [(1, False, 0.4), (2, False, 0.4)]),
     "Unfold of mix": Row(
-        lambda k: Unfold(dimap(mix(k.flag, k.other), pre=coins)),
+        lambda k: Unfold(map_args(mix(k.flag, k.other), coins)),
         [(1, True, 0.5), (2, True, 0.5), (1, True, 1.5)],
         FINITE,
     ),
@@ -269,7 +270,7 @@ NESTED = {
         lambda k: Switch(Map(k.flag), Map(k.other)), [(0, PS), (1, PS), (1, PS[:1])], FINITE
     ),
     "Switch of Map and Unfold": Row(
-        lambda k: Switch(dimap(Unfold(k.walk), pre=lambda xs, by: (2, xs[0], by.value)), Map(k.shift)),
+        lambda k: Switch(map_args(Unfold(k.walk), lambda xs, by: (2, xs[0], by.value)), Map(k.shift)),
         [(0, XS, shared(0.1)), (1, XS, shared(0.1)), (1, MORE_XS, shared(0.2))],
     ),
     "Switch of Unfold": Row(
@@ -349,7 +350,7 @@ OF_DISTRIBUTIONS = {
         RETURNS_ANOTHER,
     ),
     "Unfold of Switch": Row(
-        lambda _: Unfold(dimap(Switch(normal, cauchy), pre=lambda t, x, scale: (t % 2, x, scale))),
+        lambda _: Unfold(map_args(Switch(normal, cauchy), lambda t, x, scale: (t % 2, x, scale))),
         [(2, 0.5, 1.0), (3, 0.5, 1.0), (1, 0.5, 2.0)],
     ),
     "Unfold of Map": Row(
@@ -378,8 +379,8 @@ STAGED = ["Map of Map", "Unfold of Map"]
 def check(row: Row, kernels: Any) -> None:
     call, *others = row.calls(kernels)
     if row.changes_branch_in_batches:
-        check_laws(call, other_calls=others, laws=range(1, 15))
-        check_laws(call, other_calls=others, laws=[15])
+        check_laws(call, other_calls=others, laws=range(1, 15), **row.flags)
+        check_laws(call, other_calls=others, laws=[15], **row.flags)
     else:
         check_laws(call, other_calls=others, **row.flags)
 

@@ -55,6 +55,10 @@ class Branching(Composed[P, R_co]):
         """Return what this function returns where the branch `number` is taken and returns `retval`."""
         return retval
 
+    def returned_diff(self, diff: Diff) -> Diff:
+        """Return how what this function returns differs where what the branch returns differs by `diff`."""
+        return diff
+
     def returned_by_all(self, index: Tensor, retvals: Mapping[int, Any]) -> Any:
         """Return what this function returns where all branches have run.
 
@@ -161,7 +165,7 @@ class Branching(Composed[P, R_co]):
 
     def _edited(self, call: Call[Any], index: int, edited: Updated[Any]) -> Updated[R_co]:
         trace: BranchTrace[Any] = BranchTrace(call, index, edited.trace)
-        return Updated(trace, edited.weight, edited.retdiff, edited.discard)
+        return Updated(trace, edited.weight, self.returned_diff(edited.retdiff), edited.discard)
 
     def _moved(self, old: Trace[Any], call: Call[Any], index: int, edited: Updated[Any]) -> Updated[R_co]:
         trace: BranchTrace[Any] = BranchTrace(call, index, edited.trace)

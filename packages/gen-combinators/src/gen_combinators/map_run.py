@@ -103,6 +103,7 @@ class _Run:
         self.arguments = arguments
         self.enter = enter
         self.in_rows = in_rows
+        self.refused: Refusal | None = None
         self.traces: dict[int, Trace[Any]] = {}
         self.batches: list[tuple[Sequence[int], TraceBatch[Any]]] = []
         self.scores: list[Tensor] = []
@@ -110,20 +111,21 @@ class _Run:
 
     def group(self, group: Group) -> None:
         """Run the elements of a group."""
-        refusal = self._batched(group) if group.can_batch else None
-        if isinstance(refusal, Refusal) or not group.can_batch:
-            for index in group.indices:
-                self._one(index, group.of(index))
-            if isinstance(refusal, Refusal) and self.in_rows:
-                remember(self.arguments.kernel, refusal)
-                self.in_rows = False
+        if group.can_batch and self._batched(group):
+            return
+        for index in group.indices:
+            self._one(index, group.of(index))
+        if self.refused is not None:  # and one by one it runs
+            remember(self.arguments.kernel, self.refused)
 
-    def _batched(self, group: Group) -> Refusal | None:
-        refusal = refusal_of(self.arguments.kernel, len(group.indices))
-        stacked = None if refusal else self.arguments.stacked(group.indices)
+    def _batched(self, group: Group) -> bool:
+        """Run a group as one batch, and return whether that could be done."""
+        if refusal_of(self.arguments.kernel, len(group.indices)) is not None:
+            return False
+        stacked = self.arguments.stacked(group.indices)
         if stacked is None:
-            self.in_rows = self.in_rows and refusal is not None
-            return refusal or Refusal(_RAGGED)
+            self.in_rows = False
+            return False
         call_of, enter = self.arguments.call_of, self.enter
         change = group.of_all
         if group.is_stacked:
@@ -142,13 +144,14 @@ class _Run:
                 *stacked.values,
             )
         if isinstance(entered, Refusal):
-            return entered
+            self.refused, self.in_rows = entered, False
+            return False
         batch: TraceBatch[Any] = entered[0]
         refuse_nan(self.gen_fn, batch, group.indices)
         self.batches.append((group.indices, batch))
         self.scores.append(wide_sum(batch.score))
         self.weights += [wide_sum(weight) for weight in entered[1:]]
-        return None
+        return True
 
     def _one(self, index: int, change: Any) -> None:
         call = self.arguments.call_of(self.arguments.values(index, in_rows=self.in_rows))
@@ -156,6 +159,3 @@ class _Run:
         self.traces[index] = trace
         self.scores.append(trace.score)
         self.weights += weights
-
-
-_RAGGED = "the elements of an argument differ in structure"

@@ -13,12 +13,12 @@ from gen_combinators.masked import Masked
 from gen_combinators.nothing import NOTHING
 from gen_combinators.or_else import Flag, flag
 from gen_combinators.switch import bound, checked_branches
-from gen_core import Call
+from gen_core import UNCHANGED, UNKNOWN, Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gen_core import ArgDiffs, Trace
+    from gen_core import ArgDiffs, Diff, Trace
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -78,6 +78,10 @@ class Mask(Branching[Concatenate[Flag, P], Masked[R_co]], Generic[P, R_co]):
     def returned(self, number: int, retval: Any) -> Masked[R_co]:
         """Return the kernel's value, or none."""
         return Masked(retval, number == 1)
+
+    def returned_diff(self, diff: Diff) -> Diff:
+        """Return UNCHANGED or UNKNOWN: a `Masked` has no elements that a hint could speak of."""
+        return diff if diff is UNCHANGED else UNKNOWN
 
     def returned_by_all(self, index: Tensor, retvals: Mapping[int, Any]) -> Masked[R_co]:
         """Return the kernel's value with the flag."""

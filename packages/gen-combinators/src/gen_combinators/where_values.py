@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gen_combinators.errors import BranchesDifferError, brief
+from gen_combinators.vector import Vector
 from gen_core import EMPTY, ChoiceMap, Leaf, Path
 from gen_core.address import PathPart, show
 from gen_core.choicemap import branch
@@ -52,15 +53,17 @@ def where_value(index: Tensor, values: Numbered, model: str, place: str = "") ->
         return first
     if any(isinstance(value, Tensor) for value in values.values()) or _are_unequal_numbers(values):
         return _where_tensor(index, values, f"{model} to return", place)
-    levels = {number: one_level(value) for number, value in values.items()}
+    levels = {number: one_level(value) for number, value in _held_alike(values).items()}
     kinds = [kind for kind, _ in levels.values()]
     sizes = {len(parts) for _, parts in levels.values()}
     if any(kind != kinds[0] for kind in kinds) or len(sizes) > 1:
         raise BranchesDifferError(f"{model} to return", place, dict(_described(values)))
     if not isinstance(kinds[0], Inner):
         return first
+    size = sizes.pop()
     names = children(first)
-    keys = list(range(sizes.pop())) if names is None else list(names)
+    # A vector may be held as one part, its columns.
+    keys = list(range(size)) if names is None or len(names) != size else list(names)
     parts = [
         where_value(
             index, {number: own[i] for number, (_, own) in levels.items()}, model, f"{place}[{key!r}]"
@@ -91,6 +94,15 @@ def where_choices(index: Tensor, choices: Mapping[int, ChoiceMap], model: str, p
         (key, where_choices(index, {n: each.child(key) for n, each in known.items()}, model, (*path, key)))
         for key in keys
     )
+
+
+def _held_alike(values: Numbered) -> Numbered:
+    """Return vectors as elements where only some of them can be held in columns."""
+    if not all(isinstance(value, Vector) for value in values.values()):
+        return values
+    if len({value.source.columns() is None for value in values.values()}) == 1:
+        return values
+    return {number: Vector(tuple(value)) for number, value in values.items()}
 
 
 def _where_tensor(index: Tensor, values: Numbered, what: str, place: str) -> Tensor:

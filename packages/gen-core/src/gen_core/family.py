@@ -78,6 +78,15 @@ class Family(Protocol[P, T]):
         ...
 
     @property
+    def invalid_is_nan(self) -> bool:
+        """Whether `log_prob` is NaN, whatever the value, for a parameter that breaks a requirement.
+
+        Then `requirements` are looked at only where a score is NaN, which saves time; if False, before
+        each scoring.
+        """
+        ...
+
+    @property
     def event_dim(self) -> int:
         """How many trailing dimensions of a value belong to one event."""
         ...

@@ -7,6 +7,7 @@ them when the body has returned, and never later: a score computed lazily would 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 STACKED_ELEMENTS = 4096
 """Values with more elements, in all runs of a batch, are scored one by one: stacking would copy more than
 it saves."""
+FEW_CHOICES = 3
+"""So many choices of one distribution are scored one by one: stacking them takes longer."""
 FUSED_CHOICES = 8
 """So many choices of one distribution are scored one by one in a compiled program, where operations on one
 choice fuse with what comes before and after, and stacks do not. More would take long to compile."""
@@ -47,6 +50,10 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
         ParameterError: A parameter is outside its constraint; names it and the address.
         ChangedInPlaceError: A value or an argument was changed after the choice was made.
     """
+    if len(choices) == 1:
+        if not choices[0].is_intact():
+            raise ChangedInPlaceError(model, paths[0])
+        return _Group(choices, paths, model).score_one(0)
     groups: dict[int, list[int]] = {}
     for row, choice in enumerate(choices):
         if not choice.is_intact():
@@ -74,6 +81,11 @@ def sum_scores(choices: Sequence[ChoiceTrace[Any]]) -> Tensor:
             score = choice.score.to(total_dtype(choice.score))
             total = score if total is None else total + score
     for column, rows in columns.values():
+        if len(rows) <= FEW_CHOICES < len(column):
+            for row in rows:
+                score = column.select(-1, row).to(total_dtype(column))
+                total = score if total is None else total + score
+            continue
         part = column if len(rows) == len(column) else column[torch.tensor(rows, device=column.device)]
         score = part.sum(dtype=total_dtype(column))
         total = score if total is None else total + score
@@ -115,7 +127,7 @@ _NUMBERS = frozenset((float, int, type(None)))
 class _Group:
     """The choices of one distribution in one run."""
 
-    def __init__(self, choices: list[ChoiceTrace[Any]], paths: list[Path], model: str) -> None:
+    def __init__(self, choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], model: str) -> None:
         self.choices = choices
         self.paths = paths
         self.model = model
@@ -123,8 +135,9 @@ class _Group:
 
     def score(self) -> Tensor:
         """Score all choices: those that stack together, the others one by one."""
-        if len(self.choices) == 1:
-            return self._score_one(0)
+        if len(self.choices) <= FEW_CHOICES:
+            scores = [self.score_one(row) for row in range(len(self.choices))]
+            return sum(scores[1:], start=scores[0])
         if not self._fuses() and self._stacks():
             return self._score_stack(range(len(self.choices)))
         stacks: dict[object, list[int]] = {}
@@ -133,7 +146,7 @@ class _Group:
         totals: list[Tensor] = []
         for layout, rows in stacks.items():
             if layout is None or len(rows) == 1:
-                totals.extend(self._score_one(row) for row in rows)
+                totals.extend(self.score_one(row) for row in rows)
             else:
                 totals.append(self._score_stack(rows))
         if len(totals) == 1:
@@ -153,14 +166,16 @@ class _Group:
         columns = zip(*[choice._call.args for choice in choices], strict=True)
         return _are_alike([choice._retval for choice in choices]) and all(map(_are_alike, columns))
 
-    def _score_one(self, row: int) -> Tensor:
+    def score_one(self, row: int) -> Tensor:
         choice = self.choices[row]
         call = choice.call
         family = self.distribution.family
-        self._check(call.args, call.kwargs, [row])
-        densities = family.log_prob(choice.retval, *call.args, **call.kwargs)
-        score = densities.sum() if densities.dim() else densities
-        choice._score = score
+        if not family.invalid_is_nan:
+            self._check(call.args, call.kwargs, [row])
+        densities = family.log_prob(choice._retval, *call.args, **call.kwargs)
+        score = choice._score = densities.sum() if densities.dim() else densities
+        if family.invalid_is_nan and _is_nan(score):
+            self._check(call.args, call.kwargs, [row])
         return score.to(total_dtype(score))
 
     def _score_stack(self, rows: Sequence[int]) -> Tensor:
@@ -173,12 +188,16 @@ class _Group:
             _column(column, values, batch_dim, event_dim)
             for column, event_dim in zip(columns, self._event_dims(), strict=True)
         )
-        self._check(args, NO_KWARGS, rows)
+        if not family.invalid_is_nan:
+            self._check(args, NO_KWARGS, rows)
         densities = family.log_prob(values, *args)
         scores = densities.flatten(1).sum(1) if densities.dim() > 1 else densities
         for position, choice in enumerate(choices):
             choice._score = scores, position
-        return scores.sum(dtype=total_dtype(scores))
+        score = scores.sum(dtype=total_dtype(scores))
+        if family.invalid_is_nan and _is_nan(score):
+            self._check(args, NO_KWARGS, rows)
+        return score
 
     def _event_dims(self) -> list[int]:
         constraints = self.distribution.family.arg_constraints
@@ -209,6 +228,11 @@ class _Group:
             self.paths[row],
             self.model,
         )
+
+
+def _is_nan(score: Tensor) -> bool:
+    """Return whether a score is NaN, where values can be read: one number that says that all is well."""
+    return values_are_readable() and math.isnan(score.item())
 
 
 def _are_alike(column: Sequence[Any]) -> bool:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from gen_core.diff import UNKNOWN, ArgDiffs, revisiting
+from gen_core.draw import is_drawing_plainly
 from gen_core.errors import HintError
+from gen_core.readable import values_are_readable
 from gen_core.results import Updated
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ R = TypeVar("R")
 @contextmanager
 def verify_hints() -> Iterator[None]:
     """Run every edit again without hints while the block runs, and raise where a hint lied.
+
+    Edits in a batch, and those of a program that is being staged, are not verified: they have no numbers yet.
+    Nor are edits whose draws are replaced, which cannot be repeated.
 
     Raises:
         HintError: An edit with hints differs from the same edit without.
@@ -35,7 +40,7 @@ def verify_hints() -> Iterator[None]:
 
 def verified(trace: Trace[R], diffs: ArgDiffs, edit: Callable[[ArgDiffs], Updated[R]]) -> Updated[R]:
     """Return `edit(diffs)`, checked against the edit without hints where that was asked for."""
-    if not _verifying.get():
+    if not _verifying.get() or not values_are_readable() or not is_drawing_plainly():
         return edit(diffs)
     state = torch.get_rng_state()
     hinted = edit(diffs)

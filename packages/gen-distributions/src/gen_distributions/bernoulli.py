@@ -27,6 +27,7 @@ class Bernoulli(TensorFamily):
     """
 
     name = "bernoulli"
+    invalid_is_nan = True
     is_discrete = True
     is_enumerable = True
     value_dtype = torch.bool

@@ -33,6 +33,7 @@ class Beta(TensorFamily):
     """
 
     name = "beta"
+    invalid_is_nan = True
     has_rsample = True
     fixed_support = constraints.unit_interval
     arg_constraints = {

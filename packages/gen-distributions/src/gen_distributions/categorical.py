@@ -30,6 +30,7 @@ class Categorical(TensorFamily):
     """
 
     name = "categorical"
+    invalid_is_nan = True
     is_discrete = True
     is_enumerable = True
     value_dtype = torch.int64

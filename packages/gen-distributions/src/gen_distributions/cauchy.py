@@ -28,6 +28,7 @@ class Cauchy(TensorFamily):
     """
 
     name = "cauchy"
+    invalid_is_nan = True
     has_rsample = True
     arg_constraints = {
         "loc": constraints.real,

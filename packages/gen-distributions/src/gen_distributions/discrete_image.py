@@ -50,6 +50,11 @@ class DiscreteImage(Generic[P]):
         return self.base.is_enumerable
 
     @property
+    def invalid_is_nan(self) -> bool:
+        """False: requirements are always looked at."""
+        return False
+
+    @property
     def can_stack(self) -> bool:
         """As the base."""
         return self.base.family.can_stack

@@ -63,6 +63,7 @@ class DistFamily(Generic[P, T]):
         """None: no argument is one tensor."""
         return {}
 
+    invalid_is_nan = False
     can_stack = False
     """Expressions in the body may do anything to arguments, so these cannot be stacked."""
 

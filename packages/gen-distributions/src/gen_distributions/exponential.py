@@ -24,6 +24,7 @@ class Exponential(TensorFamily):
     """
 
     name = "exponential"
+    invalid_is_nan = True
     has_rsample = True
     fixed_support = constraints.nonnegative
     arg_constraints = {"rate": constraints.positive}

@@ -30,6 +30,7 @@ class TensorFamily:
     is_discrete: bool = False
     has_rsample: bool = False
     can_stack: bool = True
+    invalid_is_nan: bool = False
     event_dim: int = 0
     value_dtype: torch.dtype | None = None
     """The dtype of values: bool, int64, or None for the parameters' floating point dtype."""
@@ -60,6 +61,8 @@ class TensorFamily:
             dtype = value.dtype
             if dtype is self.value_dtype or (self.value_dtype is None and dtype.is_floating_point):
                 return value
+        elif type(value) is float and self.value_dtype is None and not kwargs and _are_floats(args):
+            return torch.tensor(value)
         return convert_value(self.name, value, self.value_dtype, (*args, *kwargs.values()))
 
     def enumerate_support(self, *args: Any, **kwargs: Any) -> Sequence[Tensor]:
@@ -78,6 +81,10 @@ class TensorFamily:
     @cached_property
     def _parameter_names(self) -> tuple[str, ...]:
         return tuple(signature(cast(Any, self).sample).parameters)
+
+
+def _are_floats(args: tuple[object, ...]) -> bool:
+    return all([type(argument) is float for argument in args])
 
 
 def _check(constraint: Constraint, value: object) -> Any:

@@ -73,6 +73,7 @@ class TorchFamily(Generic[P]):
     is_discrete: bool
     event_dim: int
 
+    invalid_is_nan = False
     can_stack = False
     """Not every class takes tensors for its integer parameters, as stacking makes them."""
 

@@ -33,6 +33,7 @@ class Gamma(TensorFamily):
     """
 
     name = "gamma"
+    invalid_is_nan = True
     has_rsample = True
     fixed_support = constraints.nonnegative
     arg_constraints = {

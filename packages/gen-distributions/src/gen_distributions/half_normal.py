@@ -29,6 +29,7 @@ class HalfNormal(TensorFamily):
     """
 
     name = "half_normal"
+    invalid_is_nan = True
     has_rsample = True
     fixed_support = constraints.nonnegative
     arg_constraints = {"scale": constraints.positive}

@@ -64,6 +64,7 @@ class HeterogeneousMixture:
     components: tuple[Component, ...]
 
     has_rsample = False
+    invalid_is_nan = False
     can_stack = False
     """Arguments are tuples."""
     arg_constraints = {"weights": constraints.independent(constraints.nonnegative, 1)}

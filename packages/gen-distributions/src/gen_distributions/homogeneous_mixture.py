@@ -65,6 +65,11 @@ class HomogeneousMixture(Generic[P]):
         return self.component.is_enumerable
 
     @property
+    def invalid_is_nan(self) -> bool:
+        """False: requirements are always looked at."""
+        return False
+
+    @property
     def can_stack(self) -> bool:
         """As the component."""
         return self.component.family.can_stack

@@ -25,6 +25,7 @@ class Laplace(TensorFamily):
     """
 
     name = "laplace"
+    invalid_is_nan = True
     has_rsample = True
     arg_constraints = {
         "loc": constraints.real,

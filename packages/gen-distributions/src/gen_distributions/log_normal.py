@@ -26,6 +26,7 @@ class LogNormal(TensorFamily):
     """
 
     name = "log_normal"
+    invalid_is_nan = True
     has_rsample = True
     fixed_support = constraints.positive
     arg_constraints = {

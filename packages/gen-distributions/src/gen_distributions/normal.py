@@ -11,12 +11,15 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from gen_core import Distribution
+from gen_core.readable import elements_of_batches
 from gen_distributions.family import TensorFamily
 from gen_distributions.tensors import TensorLike, promote, standard_normal
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 _SQUARES = slice(1e-12, 1e12)
 """Scales of which float32 holds the square."""
+_FEW = 4096
+"""So many numbers are computed faster than a tensor of a constant is made."""
 
 
 @final
@@ -30,6 +33,7 @@ class Normal(TensorFamily):
     """
 
     name = "normal"
+    invalid_is_nan = True
     has_rsample = True
     arg_constraints = {
         "loc": constraints.real,
@@ -52,11 +56,14 @@ class Normal(TensorFamily):
         """Return log N(value; loc, scale) for each element."""
         is_centred = type(loc) is float and loc == 0.0
         if type(scale) is float and _SQUARES.start < scale < _SQUARES.stop:
-            # One pass over memory for the whole quadratic.
-            value, loc = promote(value, loc)
+            if type(loc) is not float:
+                value, loc = promote(value, loc)
             distance = value if is_centred else value - loc
-            constant = distance.new_tensor(-HALF_LOG_TWO_PI - math.log(scale))
-            return torch.addcmul(constant, distance, distance, value=-0.5 / scale**2)
+            constant, factor = -HALF_LOG_TWO_PI - math.log(scale), 0.5 / scale**2
+            if distance.numel() * elements_of_batches() <= _FEW:
+                return torch.rsub(distance * distance, constant, alpha=factor)
+            # One pass over memory for the whole quadratic.
+            return torch.addcmul(distance.new_tensor(constant), distance, distance, value=-factor)
         value, loc, scale = promote(value, loc, scale)
         whitened = (value if is_centred else value - loc) / scale
         return torch.addcmul(-HALF_LOG_TWO_PI - scale.log(), whitened, whitened, value=-0.5)

@@ -24,6 +24,7 @@ class Poisson(TensorFamily):
     """
 
     name = "poisson"
+    invalid_is_nan = True
     is_discrete = True
     value_dtype = torch.int64
     fixed_support = constraints.nonnegative_integer

@@ -73,6 +73,7 @@ class Product:
     components: tuple[Distribution[..., Any], ...]
 
     can_stack = False
+    invalid_is_nan = False
     event_dim = 0
 
     @property

@@ -60,6 +60,7 @@ class Relabelled(Generic[P, L]):
     is_enumerable = True
     has_rsample = False
     can_stack = False
+    invalid_is_nan = False
     event_dim = 0
 
     @property

@@ -36,6 +36,7 @@ class StudentT(TensorFamily):
     """
 
     name = "student_t"
+    invalid_is_nan = True
     has_rsample = True
     arg_constraints = {
         "df": constraints.positive,

@@ -75,6 +75,11 @@ class Transformed(Generic[P]):
         return self.base.has_rsample
 
     @property
+    def invalid_is_nan(self) -> bool:
+        """False: requirements are always looked at."""
+        return False
+
+    @property
     def can_stack(self) -> bool:
         """As the base."""
         return self.base.family.can_stack

@@ -27,6 +27,7 @@ class Uniform(TensorFamily):
     """
 
     name = "uniform"
+    invalid_is_nan = True
     has_rsample = True
     arg_constraints = {
         "low": constraints.real,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar, final
+from inspect import signature
+from typing import Any, NamedTuple, TypeVar, final
 
 from torch import Tensor
 
 from gen_core import NONE, Selection, Trace
-from gen_inflib.adaptive import Progress, Stepped
+from gen_core.selection_build import as_selection
+from gen_inflib.adaptive import Plain, Progress, Stepped
 from gen_inflib.counts import check_count
 from gen_inflib.errors import TargetAcceptanceError
 from gen_inflib.flat_hmc import FlatHmc
 from gen_inflib.flat_nuts import FlatNuts
 from gen_inflib.hmc import hmc
+from gen_inflib.integrators import check_step_size
 from gen_inflib.kernel import Kernel
 from gen_inflib.latent import ALL_LATENT
+from gen_inflib.mala import mala
 from gen_inflib.marginalised import View, view_of
+from gen_inflib.metrics import Metric
 from gen_inflib.nuts import nuts
-from gen_inflib.tuning import MetricKind, Tuning, first_tuning, tuned
+from gen_inflib.tuning import MetricKind, Tuning, first_tuning, fixed_tuning, tuned
 
 R = TypeVar("R")
 
@@ -87,6 +92,43 @@ def _adaptive(
     return AdaptiveHamiltonian(flat, moved, target, metric, enumerated)
 
 
+class Fixed(NamedTuple):
+    """A step size and a metric that stay."""
+
+    step_size: float | Tensor
+    metric: Metric
+
+
+def as_hamiltonian(kernel: object) -> AdaptiveHamiltonian | None:
+    """Return `hmc`, `mala` or `nuts` with bound options as a kernel with a flat form; None for others."""
+    if isinstance(kernel, AdaptiveHamiltonian):
+        return kernel
+    inner = kernel.kernel if isinstance(kernel, Plain) else kernel
+    if not isinstance(inner, partial) or inner.func not in (hmc, mala, nuts):
+        return None
+    try:
+        bound = signature(inner.func).bind(None, *inner.args, **inner.keywords)
+    except TypeError:
+        return None  # what is missing is said where the kernel is called
+    bound.apply_defaults()
+    options = bound.arguments
+    check_step_size(options["step_size"])
+    metric, enumerated = options["metric"], options["enumerate"]
+    flat: FlatHmc | FlatNuts
+    if inner.func is nuts:
+        check_count("max_tree_depth", options["max_tree_depth"])
+        flat = FlatNuts(options["max_tree_depth"])
+    else:
+        num_leapfrogs = options.get("num_leapfrogs", 1)
+        check_count("num_leapfrogs", num_leapfrogs)
+        flat = FlatHmc(num_leapfrogs)
+    moved = as_selection(options["selection"])
+    if enumerated is not NONE:
+        moved = moved - enumerated
+    fixed = Fixed(options["step_size"], metric)
+    return AdaptiveHamiltonian(flat, moved, None, "identity", enumerated, fixed)
+
+
 @final
 @dataclass(frozen=True)
 class AdaptiveHamiltonian:
@@ -94,9 +136,17 @@ class AdaptiveHamiltonian:
 
     flat: FlatHmc | FlatNuts
     selection: Selection
-    target_acceptance: float
+    target_acceptance: float | None
+    """None if nothing is learned."""
     metric: MetricKind
     enumerated: Selection
+    fixed: Fixed | None = field(default=None, compare=False)
+    """What to use instead of learning; it is part of what chains carry, not of what is compiled."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether warm-up changes anything."""
+        return self.target_acceptance is not None
 
     @property
     def __name__(self) -> str:
@@ -108,12 +158,14 @@ class AdaptiveHamiltonian:
 
     def initial(self, trace: Trace[Any], /) -> Tuning:
         """Return what is known before warm-up."""
-        return first_tuning(self.view(trace), self.metric)
+        if self.fixed is None:
+            return first_tuning(self.view(trace), self.metric)
+        return fixed_tuning(self.view(trace), *self.fixed)
 
     def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
         """Take one transition, and learn from it."""
         moved, info = self.frozen(state)(trace)
-        if progress.is_warming_up is False:
+        if progress.is_warming_up is False or self.target_acceptance is None:
             return Stepped(moved, state, info)
         position = self.view(moved).position
         acceptance: Tensor = info.acceptance_probability

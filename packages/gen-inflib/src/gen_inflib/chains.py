@@ -34,8 +34,10 @@ class Chains(Generic[R_co]):
     `log_density` is the score of the trace; the others are the fields of what the kernel returned, such
     as `accepted`, `log_acceptance_ratio`, `diverging`. Of several composed kernels, a field that only one
     of them has goes by its name, others by `"kernel.field"`; a kernel that took several moves in a step
-    reports their mean, and NaN where it took none.
+    reports their mean, and NaN where it took none. Empty where draws are not kept.
     """
+    statistic_means: Mapping[str, Tensor]
+    """The means of these numbers over all steps after warm-up, shape `(num_chains,)`, in float64."""
     acceptance_rates: Mapping[str, Tensor]
     """By the kernels' names, the share of moves after warm-up that were accepted, shape `(num_chains,)`."""
     move_rates: Mapping[Address, Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, final, overload
 
 from gen_core import ChoiceMap, Choices, Trace, choicemap
 from gen_core.choicemap_values import same_value
@@ -17,7 +17,11 @@ from gen_inflib.kernels import Composed, Cycle, Mixture, Repeat
 R = TypeVar("R")
 
 
-def checked(kernel: AnyKernel[R], observations: Choices) -> Any:
+@overload
+def checked(kernel: Kernel[R], observations: Choices) -> Kernel[R]: ...
+@overload
+def checked(kernel: AnyKernel[R], observations: Choices) -> AnyKernel[R]: ...
+def checked(kernel: AnyKernel[R], observations: Choices) -> AnyKernel[R]:
     """Return a kernel that raises if it changes an observation, or a value that controls a part of it.
 
     Every part of a composed kernel is checked by itself, so that the error names the one to blame. Chains of
@@ -35,7 +39,8 @@ def checked(kernel: AnyKernel[R], observations: Choices) -> Any:
     observed = choicemap(observations)
     if is_adaptive(kernel):
         return CheckedAdaptive(_parts(kernel, observed), observed)
-    return _parts(kernel, observed)
+    plain: Kernel[R] = _parts(kernel, observed)
+    return plain
 
 
 @final

@@ -17,6 +17,8 @@ from gen_core.structure import put_together, take_apart
 from gen_inflib.statistics import Moments
 from gen_inflib.stretch import Ragged, Stretch, stack_rows
 
+IS_NAN = "is_nan"
+
 
 @final
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Collector:
     collected: list[Any] = field(default_factory=list)
     log_densities: list[Tensor] = field(default_factory=list)
     fields: list[dict[tuple[str, str], Tensor]] = field(default_factory=list)
+    sums: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    """By kernel and name, `(num_chains, 2)`: the sum of the numbers at all steps, and how many there were."""
     moves: dict[str, Tensor] = field(default_factory=dict)
     """By kernel, `(num_chains, 2)`: moves taken and accepted."""
     changes: dict[Path, Tensor] = field(default_factory=dict)
@@ -52,27 +56,32 @@ class Collector:
     def add(self, stretch: Stretch, kept: Kept) -> None:
         """Take in the next steps."""
         self._count_moves(stretch)
+        self._add_up({("", "log_density"): stretch.log_density} | stretch.fields)
         self._count_changes(stretch.choices)
         steps = slice((kept.thin - 1 - self.num_steps) % kept.thin, None, kept.thin)
         self.num_steps += len(stretch.log_density)
         log_density = stretch.log_density[steps]
         if len(log_density):
             self.num_draws += len(log_density)
-            self.log_densities.append(log_density)
-            self.fields.append({key: value[steps] for key, value in stretch.fields.items()})
+            if kept.draws:
+                self.log_densities.append(log_density)
+                self.fields.append({key: value[steps] for key, value in stretch.fields.items()})
             self._keep(stretch, steps, kept)
 
     def statistics(self) -> dict[str, Tensor]:
         """Return the numbers of each draw, `(num_chains, num_draws)`, by name."""
-        columns = _joined_fields(self.fields)
-        owners: dict[str, list[str]] = {}
-        for kernel, name in columns:
-            owners.setdefault(name, []).append(kernel)
-        named = {
-            name if len(owners[name]) == 1 else f"{kernel}.{name}": column
-            for (kernel, name), column in columns.items()
-        }
-        return {"log_density": torch.cat(self.log_densities).mT.contiguous(), **named}
+        if not self.log_densities:
+            return {}
+        log_density = torch.cat(self.log_densities).mT.contiguous()
+        return {"log_density": log_density, **_named(_joined_fields(self.fields))}
+
+    def statistic_means(self) -> dict[str, Tensor]:
+        """Return the means of the numbers over all steps, `(num_chains,)`, by name."""
+        return _named({key: sums[:, 0] / sums[:, 1] for key, sums in self.sums.items()})
+
+    def num_nans(self) -> int:
+        """Return how many log acceptance ratios were NaN, and so rejected."""
+        return sum(int(sums[:, 0].sum().ceil()) for (_, name), sums in self.sums.items() if name == IS_NAN)
 
     def acceptance_rates(self) -> dict[str, Tensor]:
         """Return the shares of moves that were accepted, `(num_chains,)`, by kernel."""
@@ -104,6 +113,12 @@ class Collector:
         if not kept.collected or not isinstance(stretch.choices, Ragged):
             self.moments = _with(self.moments, stretch.choices, steps, kept)
 
+    def _add_up(self, fields: dict[tuple[str, str], Tensor]) -> None:
+        for key, values in fields.items():
+            numbers = values.double()
+            now = torch.stack([numbers.nansum(0), (~numbers.isnan()).double().sum(0)], 1)
+            self.sums[key] = self.sums[key] + now if key in self.sums else now
+
     def _count_moves(self, stretch: Stretch) -> None:
         for kernel, counts in stretch.moves.items():
             now = counts.sum(0)
@@ -116,6 +131,17 @@ class Collector:
         counts = _changes_of_ragged(every) if isinstance(every, Ragged) else _changes(every)
         for path, now in counts.items():
             self.changes[path] = self.changes[path] + now if path in self.changes else now
+
+
+def _named(columns: dict[tuple[str, str], Tensor]) -> dict[str, Tensor]:
+    """Return columns by their fields' names; with the kernel's name where several kernels have the field."""
+    owners: dict[str, list[str]] = {}
+    for kernel, name in columns:
+        owners.setdefault(name, []).append(kernel)
+    return {
+        name if len(owners[name]) == 1 else f"{kernel}.{name}": column
+        for (kernel, name), column in columns.items()
+    }
 
 
 def joined(stretches: list[Any]) -> Any:

@@ -48,6 +48,11 @@ class Flat(Protocol):
         """How many numbers between 0 and 1 a body needs."""
         ...
 
+    @property
+    def num_bodies(self) -> int:
+        """How many bodies run between two looks at how far the chains are."""
+        ...
+
     def plant(self, metric: Metric, here: Candidate, momentum: Tensor, chances: Tensor) -> Any:
         """Return the beginning of a first transition: tensors in containers."""
         ...
@@ -109,7 +114,7 @@ def begin(flat: Flat, view: View[Any], tuning: Tuning, noise: Noise) -> FlatStat
 
 def body(
     flat: Flat,
-    target: float,
+    target: float | None,
     view: View[Any],
     metric: Metric,
     limit: Tensor,
@@ -120,7 +125,7 @@ def body(
 
     Args:
         flat: The kernel.
-        target: The acceptance probability that the step size is to reach.
+        target: The acceptance probability that the step size is to reach; None if it stays.
         view: What moves.
         metric: The mass matrix.
         limit: In so many transitions the step size is adapted, shape `()`.
@@ -129,10 +134,12 @@ def body(
     """
     momentum = metric.momentum(noise.normals)
     moved = flat.advance(view.scored, metric, state.step_size, state.inner, momentum, noise.chances)
-    searched = state.search.update(moved.info.acceptance_probability, target)
-    learns = moved.has_ended & (state.num_made < limit)
-    search = choose_values(learns, searched, state.search)
-    step_size = torch.where(learns, searched.log_step.exp(), state.step_size)
+    search, step_size = state.search, state.step_size
+    if target is not None:
+        searched = search.update(moved.info.acceptance_probability, target)
+        learns = moved.has_ended & (state.num_made < limit)
+        search = choose_values(learns, searched, search)
+        step_size = torch.where(learns, searched.log_step.exp(), step_size)
     dtype = state.num_made.dtype
     after = FlatState(moved.inner, step_size, search, state.num_made + moved.has_ended.to(dtype))
     numbers = torch.stack([number.to(dtype) for number in (moved.has_ended, *moved.info)])

@@ -22,10 +22,6 @@ from gen_inflib.tuning import Tuning
 from gen_inflib.visits import Visit
 from gen_inflib.warmup_windows import warmup_windows
 
-NUM_BODIES = 256
-"""Leapfrogs of each chain between two looks at how far the chains are: one call of a compiled program."""
-
-
 @final
 class FlatChains:
     """Chains of `adaptive_nuts` or `adaptive_hmc`, as `BatchedChains` for kernels that loop.
@@ -57,12 +53,14 @@ class FlatChains:
         self._stepping = stepping
         self._kernel = kernel
         self._traces = traces
-        self._tuning: Tuning = batch(kernel.initial)(traces) if state is None else state
+        self._tuning: Tuning = _initial(kernel, traces) if state is None else state
         self._backend = backend
         self._loop: _Loop | None = None
         self._last: Tensor | None = None
         self._windows = warmup_windows(stepping.num_warmup)
         ends = {last + 1 for last in self._windows.lasts()} | {stepping.num_warmup}
+        if not kernel.learns:
+            ends = set()
         self._restarts = sorted(end for end in ends if end > 0)
 
     @property
@@ -165,7 +163,7 @@ class FlatChains:
         metric = _first_of(self._tuning.metric) if single else self._tuning.metric
         setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
         run = _eager(setting) if self._backend is None else _program(setting)
-        loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, self._noise(NUM_BODIES))
+        loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, self._noise(self._kernel.flat.num_bodies))
         if single:
             emitted = Emitted(*[column.unsqueeze(1) for column in emitted])
         for chain, before in enumerate(loop.waiting):
@@ -182,7 +180,7 @@ class FlatChains:
         return Noise(normal.sample(like.new_zeros(*shape, size), 1.0), uniform.sample(chances, 1.0))
 
     def _learn(self, step: int, positions: Tensor) -> None:
-        if self._windows.is_slow(step):
+        if self._kernel.learns and self._windows.is_slow(step):
             moments = batch(lambda moments, new: moments.add(new))(self._tuning.moments, positions)
             self._tuning = self._tuning._replace(moments=moments)
 
@@ -302,6 +300,14 @@ def _eager(setting: _Setting) -> Callable[..., Any]:
         return packing.pack(state), Emitted(*[column.transpose(0, 1) for column in emitted])
 
     return run
+
+
+def _initial(kernel: AdaptiveHamiltonian, traces: TraceBatch[Any]) -> Tuning:
+    if len(traces) == 1:
+        tuning: Tuning = _with_chain(kernel.initial(traces[0]))
+        return tuning
+    tuning = batch(kernel.initial)(traces)
+    return tuning
 
 
 def _first_of(value: Any) -> Any:

@@ -24,6 +24,7 @@ class FlatNuts:
     max_tree_depth: int
     name: ClassVar[str] = "nuts"
     num_chances: ClassVar[int] = 3
+    num_bodies: ClassVar[int] = 256
 
     def plant(self, metric: Metric, here: Candidate, momentum: Tensor, chances: Tensor) -> Tree:
         """Return the tree of one state."""

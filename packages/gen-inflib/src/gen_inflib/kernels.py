@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, TypeVar, final, overload
 
 import torch
 from torch import Tensor
@@ -26,7 +26,11 @@ R = TypeVar("R")
 Made = tuple[Trace[Any], Moves]
 
 
-def cycle(*kernels: AnyKernel[R]) -> Any:
+@overload
+def cycle(*kernels: Kernel[R]) -> Kernel[R]: ...
+@overload
+def cycle(*kernels: AnyKernel[R]) -> AnyKernel[R]: ...
+def cycle(*kernels: AnyKernel[R]) -> AnyKernel[R]:
     """Return the kernel that applies each of `kernels`, in order.
 
     Raises:
@@ -36,7 +40,11 @@ def cycle(*kernels: AnyKernel[R]) -> Any:
     return parts if any(map(is_adaptive, kernels)) else Composed(parts)
 
 
-def repeat(kernel: AnyKernel[R], times: int) -> Any:
+@overload
+def repeat(kernel: Kernel[R], times: int) -> Kernel[R]: ...
+@overload
+def repeat(kernel: AnyKernel[R], times: int) -> AnyKernel[R]: ...
+def repeat(kernel: AnyKernel[R], times: int) -> AnyKernel[R]:
     """Return the kernel that applies `kernel` so many times.
 
     Raises:
@@ -48,7 +56,11 @@ def repeat(kernel: AnyKernel[R], times: int) -> Any:
     return part if is_adaptive(kernel) else Composed(part)
 
 
-def mixture(kernels: Sequence[tuple[float, AnyKernel[R]]]) -> Any:
+@overload
+def mixture(kernels: Sequence[tuple[float, Kernel[R]]]) -> Kernel[R]: ...
+@overload
+def mixture(kernels: Sequence[tuple[float, AnyKernel[R]]]) -> AnyKernel[R]: ...
+def mixture(kernels: Sequence[tuple[float, AnyKernel[R]]]) -> AnyKernel[R]:
     """Return the kernel that applies one of several, picked at random.
 
     In a batch every chain picks its own, so all are run and each chain keeps what its own gave.
@@ -70,7 +82,7 @@ def mixture(kernels: Sequence[tuple[float, AnyKernel[R]]]) -> Any:
 
 @final
 @dataclass(frozen=True)
-class Composed(Generic[R]):
+class Composed:
     """The plain kernel that a composition of plain kernels is."""
 
     parts: Cycle | Repeat | Mixture
@@ -152,7 +164,9 @@ class Mixture:
 
     def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
         """Pick a kernel, and take its step."""
-        picked = categorical.sample(torch.tensor(self.weights, dtype=torch.float64))
+        # In a batch the number that each chain draws meets its trace, so it must be where that is.
+        weights = torch.tensor(self.weights, dtype=torch.float64, device=trace.score.device)
+        picked = categorical.sample(weights)
         if values_are_readable():
             return self._step_of(int(picked), trace, state, progress)
         return self._step_of_all(picked, trace, state, progress)

@@ -13,7 +13,7 @@ import torch
 from gen_core import ALL, Call, ChoiceMap, Choices, GenWarning, Selection, Trace, TraceBatch, choicemap
 from gen_core.structure import put_together, take_apart
 from gen_inflib.adaptive import AnyKernel, as_adaptive
-from gen_inflib.adaptive_hamiltonian import AdaptiveHamiltonian
+from gen_inflib.adaptive_hamiltonian import as_hamiltonian
 from gen_inflib.batched_chains import BatchedChains, Stepping
 from gen_inflib.chains import Chains
 from gen_inflib.checkpoint import rng_states, set_rng_states
@@ -181,9 +181,9 @@ class _Setting:
             state = self.init.kernel_state
             if not isinstance(self.init.last, TraceBatch):
                 state = stack_values(state)
-        kernel = self.stepping.kernel
-        if isinstance(kernel, AdaptiveHamiltonian):
-            return FlatChains(self.stepping, kernel, traces, state, self.backend)
+        flat = as_hamiltonian(self.stepping.kernel)
+        if flat is not None:
+            return FlatChains(self.stepping, flat, traces, state, self.backend)
         return BatchedChains(self.stepping, traces, state, self.backend)
 
     def _looped(self) -> LoopedChains:
@@ -209,14 +209,14 @@ def _chains(
     collector: Collector,
     why_looped: str | None,
 ) -> Chains[Any]:
-    statistics = collector.statistics()
-    _warn_of_nans(statistics, setting.model)
+    _warn_of_nans(collector.num_nans(), setting.model)
     return Chains(
         model=setting.model,
         observations=setting.observations,
         num_chains=setting.num_chains,
         num_draws=collector.num_draws,
-        statistics=statistics,
+        statistics=collector.statistics(),
+        statistic_means=collector.statistic_means(),
         acceptance_rates=collector.acceptance_rates(),
         move_rates=collector.move_rates(),
         last=chains.last,
@@ -229,14 +229,12 @@ def _chains(
     )
 
 
-def _warn_of_nans(statistics: dict[str, torch.Tensor], model: Call[Any]) -> None:
+def _warn_of_nans(num_nans: int, model: Call[Any]) -> None:
     """Warn of log acceptance ratios that were NaN, which a batch rejects where a loop raises."""
-    flags = [values for name, values in statistics.items() if name.rsplit(".", 1)[-1] == "is_nan"]
-    num_nans = sum(int((values > 0).sum()) for values in flags)
     if num_nans:
         warnings.warn(
-            f"{num_nans} draws of {model.gen_fn.name} come from steps whose log acceptance ratio is NaN, "
-            f"which were rejected: a density is NaN somewhere. Run it with batched=False to see where.",
+            f"In {num_nans} steps after warm-up, the log acceptance ratio of {model.gen_fn.name} was NaN and "
+            f"the step was rejected: a density is NaN somewhere. Run it with batched=False to see where.",
             GenWarning,
             stacklevel=3,
         )

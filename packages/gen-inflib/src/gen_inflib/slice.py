@@ -136,8 +136,8 @@ class _Line:
 def _step_out(line: _Line, max_steps: int) -> _Interval:
     zero = torch.zeros((), dtype=line.level.dtype, device=line.level.device)
     left = -uniform.sample(zero, 1.0)
-    left_steps = uniform_discrete.sample(0, max_steps)
     none = torch.zeros((), dtype=torch.int64, device=line.level.device)
+    left_steps = uniform_discrete.sample(none, max_steps)
     # From an impossible point, which an error reports where it can, nothing is found.
     undefined = ~line.level.isfinite() & (line.level != -math.inf)
     yes = ~torch.zeros_like(undefined)

@@ -11,7 +11,7 @@ from gen_inflib.accept import choose_values
 from gen_inflib.adaptive import Progress
 from gen_inflib.dual_averaging import DualAveraging, dual_averaging
 from gen_inflib.marginalised import View
-from gen_inflib.metrics import DenseMetric, DiagonalMetric, IdentityMetric, dense_metric
+from gen_inflib.metrics import DenseMetric, DiagonalMetric, IdentityMetric, Metric, dense_metric
 from gen_inflib.running_covariance import RunningCovariance, running_covariance
 from gen_inflib.step_size import find_step_size
 from gen_inflib.warmup_windows import warmup_windows
@@ -24,7 +24,7 @@ class Tuning(NamedTuple):
 
     step_size: Tensor
     """To use next, shape `()`."""
-    metric: IdentityMetric | DiagonalMetric | DenseMetric
+    metric: Metric
     search: DualAveraging
     moments: RunningCovariance
 
@@ -55,7 +55,7 @@ def first_tuning(view: View[object], kind: MetricKind) -> Tuning:
     """Return what is known before warm-up: a step size from one leapfrog, and the identity."""
     position, here = view.start()
     ones = torch.ones_like(position)
-    metric: IdentityMetric | DiagonalMetric | DenseMetric = IdentityMetric()
+    metric: Metric = IdentityMetric()
     if kind == "diagonal":
         metric = DiagonalMetric(ones)
     elif kind == "dense":
@@ -64,6 +64,14 @@ def first_tuning(view: View[object], kind: MetricKind) -> Tuning:
     step_size = find_step_size(view.scored, metric, position, here)
     moments = running_covariance(position, dense=kind == "dense")
     return Tuning(step_size, metric, dual_averaging(step_size), moments)
+
+
+def fixed_tuning(view: View[object], step_size: float | Tensor, metric: Metric) -> Tuning:
+    """Return a tuning that says what to use, and has nothing to learn from."""
+    metric.check(view.size)
+    position, (log_density, _) = view.start()
+    step = torch.as_tensor(step_size, dtype=log_density.dtype, device=log_density.device)
+    return Tuning(step, metric, dual_averaging(step), running_covariance(position, dense=False))
 
 
 def tuned(tuning: Tuning, position: Tensor, acceptance: Tensor, progress: Progress, target: float) -> Tuning:

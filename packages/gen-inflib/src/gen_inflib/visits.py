@@ -91,8 +91,8 @@ def _counts(moves: Any) -> dict[str, Tensor]:
         # A kernel that always moves need not say so.
         accepted = getattr(move.info, ACCEPTED, None)
         if accepted is not None:
-            taken = torch.as_tensor(move.taken)
             accepted = torch.as_tensor(accepted)
+            taken = torch.as_tensor(move.taken, device=accepted.device)
             now = torch.stack([taken.double(), (taken & accepted).double()])
             counts[move.kernel] = counts[move.kernel] + now if move.kernel in counts else now
     return counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, final
 
 from gen_core import UNCHANGED, UNKNOWN, Call, ChoiceTrace, Updated
@@ -21,10 +21,10 @@ from gen_sml.slots import Slots, Splice, in_order
 from gen_sml.trace import StaticTrace
 
 if TYPE_CHECKING:
-    from gen_core import ArgDiffs, ChoiceMap, Diff, Path, Trace
+    from gen_core import ArgDiffs, ChoiceMap, Diff, Path, Selection, Trace
     from gen_core.address import PathPart
     from gen_sml.language import StaticFunction
-    from gen_sml.plan import Plan
+    from gen_sml.plan import AddressTree, Plan
 
 
 class Edit(Run):
@@ -77,9 +77,14 @@ class Edit(Run):
     def touches(self, path: Path, record: Trace[Any]) -> bool:
         """Return whether a choice or callee is constrained or selected."""
 
+    @property
     @abstractmethod
-    def touched_keys(self) -> Collection[PathPart] | None:
-        """Return the first parts of the addresses that may be touched, None if these may be any."""
+    def asked(self) -> ChoiceMap | Selection:
+        """What is constrained or selected."""
+
+    @abstractmethod
+    def keys_of(self, asked: Any) -> Collection[PathPart] | None:
+        """Return the keys of what is asked for, None if these may be any."""
 
     @final
     def edited(self) -> Updated[Any]:
@@ -249,12 +254,19 @@ class Edit(Run):
         return Reach(changed_arguments(plan, old.call, new, diffs), self._touched(slots, plan))
 
     def _touched(self, slots: Slots, plan: Plan) -> frozenset[int]:
-        keys = self.touched_keys()
-        if keys is None or len(keys) > len(plan.visits):
-            numbers: Collection[int] = range(len(plan.visits))
-        else:
-            numbers = [number for key in keys for number in plan.heads.get(key, ())] + plan.headless
+        numbers = self._asked_for(plan.tree, self.asked)
         return frozenset([number for number in numbers if self._is_touched(number, slots, plan)])
+
+    def _asked_for(self, tree: AddressTree, asked: Any) -> Iterator[int]:
+        """Yield the visits that may be touched, without asking for each address of a large function."""
+        yield from tree.numbers
+        if not tree.below:
+            return
+        keys = self.keys_of(asked)
+        for key in tree.below if keys is None or len(keys) > len(tree.below) else keys:
+            below = tree.below.get(key)
+            if below is not None:
+                yield from self._asked_for(below, asked.child(key))
 
     def _is_touched(self, number: int, slots: Slots, plan: Plan) -> bool:
         slot, is_splice = plan.numbers[number]

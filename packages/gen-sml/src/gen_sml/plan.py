@@ -45,20 +45,11 @@ class Plan:
         self.is_fixed = not self.splices and None not in self.literals
         """Whether every trace has the same addresses."""
         self.index = {path: i for i, path in enumerate(self.literals) if path is not None}
-        self.heads: dict[PathPart, list[int]] = {}
-        """The visits by the first part of their addresses, where it is literal."""
-        self.headless: list[int] = []
-        """Visits whose addresses may begin with anything, `@ inline` among them."""
-        self._place_heads()
-        self._refuse_duplicates()
-
-    def _place_heads(self) -> None:
+        self.tree = AddressTree()
+        """The visits by the literal parts that their addresses begin with."""
         for number, visit in enumerate(self.visits):
-            head = visit.address[0] if visit.address else None
-            if isinstance(head, str | int):
-                self.heads.setdefault(head, []).append(number)
-            else:
-                self.headless.append(number)
+            self.tree.place(number, visit)
+        self._refuse_duplicates()
 
     def _refuse_duplicates(self) -> None:
         claims = Claims()
@@ -69,6 +60,27 @@ class Plan:
     def place_of(self, node: Any) -> str:
         """Return `name (file:line)`, as messages name a node."""
         return f"{self.graph.name} ({node.place.file}:{node.place.line})"
+
+
+@final
+class AddressTree:
+    """Visits by address, as far as it is literal."""
+
+    __slots__ = ("below", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        """Visits whose addresses end here, or go on with a part that is computed; here `@ inline` is too."""
+        self.below: dict[PathPart, AddressTree] = {}
+
+    def place(self, number: int, visit: Visit) -> None:
+        """Add a visit."""
+        tree = self
+        for part in visit.address or ():
+            if isinstance(part, Expression):
+                break
+            tree = tree.below.setdefault(part, AddressTree())
+        tree.numbers.append(number)
 
 
 def literal_path(visit: Visit) -> Path | None:

@@ -75,5 +75,9 @@ class _Regenerate(Edit):
         part = self.selection.under(path)
         return part.selects_here if type(record) is ChoiceTrace else part is not NONE
 
-    def touched_keys(self) -> Collection[PathPart] | None:
-        return self.selection.keys()
+    @property
+    def asked(self) -> Selection:
+        return self.selection
+
+    def keys_of(self, asked: Selection) -> Collection[PathPart] | None:
+        return asked.keys()

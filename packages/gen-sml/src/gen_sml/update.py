@@ -82,5 +82,9 @@ class _Update(Edit):
     def touches(self, path: Path, record: Trace[Any]) -> bool:
         return not self.constraints.submap(path).is_empty
 
-    def touched_keys(self) -> Collection[PathPart]:
-        return self.constraints.child_keys()
+    @property
+    def asked(self) -> ChoiceMap:
+        return self.constraints
+
+    def keys_of(self, asked: ChoiceMap) -> Collection[PathPart]:
+        return asked.child_keys()

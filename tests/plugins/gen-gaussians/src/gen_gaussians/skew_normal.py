@@ -44,6 +44,11 @@ class SkewNormal:
         return False
 
     @property
+    def invalid_is_nan(self) -> bool:
+        """Let parameters be checked before each scoring."""
+        return False
+
+    @property
     def can_stack(self) -> bool:
         """The density broadcasts."""
         return True
