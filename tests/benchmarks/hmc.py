@@ -62,7 +62,7 @@ def chain(position: Tensor) -> Tensor:
 
 
 def benchmarks() -> Iterator[Benchmark]:
-    """Return chains of many steps: in one call or in a call a step, then by the library's kernel and runner."""
+    """Return chains of many steps: written with the interface, then by the library's kernel and runner."""
     staged_step, staged_chain = jit(step), jit(chain)
     compiled_step = compiled_by_hand(by_hand.step)
     contenders = [

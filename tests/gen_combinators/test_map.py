@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen_combinators import Map, Vector, batching, repeat, shared
+from gen_combinators import Map, Vector, batching, repeat, shared, storage_of
 from gen_combinators.errors import CopiesError, ElementsLengthError, KernelError, NoElementsError
 from gen_core import (
     ALL,
@@ -18,13 +19,16 @@ from gen_core import (
     NONE,
     UNCHANGED,
     UNKNOWN,
+    Call,
     MissingChoiceError,
     ParameterError,
     UnvisitedConstraintsError,
     VectorDiff,
     batch,
     choicemap,
+    load,
     rows,
+    save,
     select,
     verify_hints,
     where,
@@ -38,7 +42,7 @@ visits: list[int] = []
 
 
 @gen
-def point(x: Tensor, slope: Tensor) -> Tensor:
+def point(x: Tensor | float, slope: Tensor | float) -> Tensor:
     visits.append(1)
     is_outlier = bernoulli(0.1) @ "is_outlier"
     return normal(slope * x, torch.where(is_outlier, 10.0, 1.0)) @ "y"
@@ -173,14 +177,16 @@ def test_whole_vectors_run_as_one_batch_and_storage_says_so() -> None:
     trace, count = counted(lambda: Map(point).generate(rows({"y": xs}), xs, shared(SLOPE)).trace)
 
     assert count == 1
-    assert trace.storage == "batched: 40 elements in columns, 0 edited"
-    assert trace.update({(3, "y"): 1.0}).trace.storage == "batched: 40 elements in columns, 1 edited"
+    assert storage_of(trace) == "batched: 40 elements in columns, 0 edited"
+    assert storage_of(trace.update({(3, "y"): 1.0}).trace) == "batched: 40 elements in columns, 1 edited"
     assert (
-        Map(point).simulate(xs[:3], shared(SLOPE)).storage == "one by one: there are fewer than 10 elements"
+        storage_of(Map(point).simulate(xs[:3], shared(SLOPE)))
+        == "one by one: there are fewer than 10 elements"
     )
-    storage = Map(branching).simulate([0.5] * 20).storage
+    storage = storage_of(Map(branching).simulate([0.5] * 20))
     assert storage.startswith("one by one: NotBatchableError: branching")
-    assert "elements differ in structure" in Map(point).simulate([SLOPE] * 12 + [1.0], shared(SLOPE)).storage
+    mixed = Map(point).simulate([SLOPE] * 12 + [1.0], shared(SLOPE))
+    assert "elements differ in structure" in storage_of(mixed)
 
 
 def test_a_kernel_that_does_not_batch_draws_the_same_as_one_that_was_never_tried() -> None:
@@ -206,7 +212,7 @@ def test_batched_elements_equal_those_run_one_by_one(monkeypatch: pytest.MonkeyP
             [
                 *(weight, updated.weight, moved.weight, moved.trace.score),
                 *(trace.project(some) for some in (select((ANY, "y")), ~select((3, "y")), NONE)),
-                moved.trace.retval.stack(),
+                Vector(moved.trace.retval).stack(),
                 moved.trace.choices.filter(select((ANY, "y"))).to_vector(),
             ]
         )
@@ -222,7 +228,7 @@ def test_groups_that_are_constrained_differently_end_in_one_batch() -> None:
     (trace, weight), count = counted(lambda: Map(point).generate(given, xs, shared(SLOPE)))
 
     assert count == 2
-    assert trace.storage.startswith("batched")
+    assert storage_of(trace).startswith("batched")
     assert [float(trace[i, "y"]) for i in range(0, 60, 2)] == list(range(0, 60, 2))
     assert float(weight) == pytest.approx(float(trace.project(given.addresses())), rel=1e-5)
 
@@ -335,11 +341,27 @@ def test_arguments_without_elements_are_refused() -> None:
     with pytest.raises(ElementsLengthError, match="`x` has 3, `slope` has 2"):
         Map(point).simulate([1.0, 2.0, 3.0], [1.0, 2.0])
     with pytest.raises(NoElementsError, match=r"Expected `slope` of Map\(point\) .* got 2.0 \(float\)"):
-        Map(point).simulate([1.0], 2.0)
+        Map(point).simulate([1.0], 2.0)  # type: ignore[arg-type]
     with pytest.raises(NoElementsError, match="all are shared"):
         Map(point).simulate(shared(1.0), shared(2.0))
     with pytest.raises(KernelError, match="be a generative function"):
         Map(len)  # type: ignore[arg-type]
+
+
+MAPPED, REPEATED = Map(normal), repeat(normal, 3)
+
+
+@pytest.mark.parametrize(
+    "call", [MAPPED(torch.zeros(20), shared(1.0)), REPEATED(0.0, 1.0)], ids=["map", "repeat"]
+)
+def test_a_map_in_a_module_is_saved_by_its_name(call: Call[Any], tmp_path: Path) -> None:
+    trace = call.simulate()
+    save(trace, tmp_path / "trace.pt")
+
+    loaded: Any = load(tmp_path / "trace.pt")
+
+    assert loaded.gen_fn is call.gen_fn
+    assert torch.equal(loaded.score, trace.score) and loaded.choices == trace.choices
 
 
 def test_errors_name_the_element(fewest: int) -> None:
@@ -440,4 +462,4 @@ def test_elements_that_join_a_batched_vector_are_held_as_the_others_are() -> Non
 
     assert longer.elements.columns() is not None
     assert longer.retval.stack().shape == (21,)
-    assert model.simulate([0.0] * 20, shared(1.0)).storage.startswith("batched")
+    assert storage_of(model.simulate([0.0] * 20, shared(1.0))).startswith("batched")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gen_core import Address
 from gen_inflib.diagnostics import (
     Summary,
     effective_sample_size,
@@ -142,7 +143,7 @@ def test_pareto_k_refuses_weights_that_say_nothing() -> None:
 
 
 def table() -> Summary:
-    draws = {"slope": walks(0.5), ("ys", 3): torch.stack([walks(0.1), walks(0.9)], -1)}
+    draws: dict[Address, Tensor] = {"slope": walks(0.5), ("ys", 3): torch.stack([walks(0.1), walks(0.9)], -1)}
     return summary(draws)
 
 

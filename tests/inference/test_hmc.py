@@ -284,6 +284,7 @@ def test_chains_in_a_batch_have_the_posterior_as_law(name: str) -> None:
     kernel = batch(partial(hmc, selection=ALL, step_size=0.3, num_leapfrogs=3, metric=metric))
 
     # The chains start from the law that they have to keep.
+    info: Any = None
     for _ in range(15):
         traces, info = kernel(traces)
 
@@ -393,17 +394,18 @@ def test_the_runner_runs_it_in_batches_and_compiled() -> None:
     runs = []
     for compile in (False, "graph"):
         torch.manual_seed(2)
-        runs.append(
-            mcmc(
-                model(),
-                {"y": 1.0},
-                kernel,
-                num_samples=6,
-                num_chains=2,
-                batched=True,
-                compile=compile,  # type: ignore[arg-type]
-            )
-        )
+        options: Any = {"num_chains": 2, "batched": True, "compile": compile}
+        runs.append(mcmc(model(), {"y": 1.0}, kernel, num_samples=6, **options))
 
     for address in ("scale", "x"):
         torch.testing.assert_close(runs[0].draws[address], runs[1].draws[address])
+
+
+def test_more_leapfrogs_than_stand_in_one_body_run_side_by_side() -> None:
+    kernel = partial(hmc, selection=LATENT, step_size=0.05, num_leapfrogs=26)
+    torch.manual_seed(0)
+
+    chains = mcmc(model(), {"y": 1.0}, kernel, num_samples=3, num_chains=2, batched=True)
+
+    assert chains.statistics["accepted"].shape == (2, 3)
+    torch.testing.assert_close(chains.last[0]["x"], chains.draws["x"][0, -1])

@@ -48,6 +48,7 @@ def test_chains_in_a_batch_keep_their_law(metric: Metric) -> None:
     traces = batch(pair.simulate, size=400)()
     kernel = batch(partial(nuts, selection=ALL, step_size=0.5, metric=metric, max_tree_depth=6))
 
+    info: Any = None
     for _ in range(6):
         traces, info = kernel(traces)
 

@@ -32,6 +32,7 @@ from gen_combinators.recurse import Recurse
 from gen_combinators.repeat import repeat
 from gen_combinators.scan import Scan
 from gen_combinators.shared import Shared, shared
+from gen_combinators.storage import storage_of
 from gen_combinators.switch import Switch
 from gen_combinators.unfold import Unfold
 from gen_combinators.vector import Vector
@@ -74,5 +75,6 @@ __all__ = [
     "or_else",
     "repeat",
     "shared",
+    "storage_of",
     "with_gradient",
 ]

@@ -194,3 +194,13 @@ class CopiesError(GenError, ValueError):
 
     def __init__(self, kernel: str, given: object) -> None:
         super().__init__(f"Expected repeat({kernel}, n) to have n runs, 0 or more, but got {given!r}.")
+
+
+class NoElementsTraceError(GenError, TypeError):
+    """A trace without elements was asked how it holds them."""
+
+    def __init__(self, gen_fn: str) -> None:
+        super().__init__(
+            f"Expected a trace of a Map, repeat, Unfold or Scan, but got one of {gen_fn}. "
+            f"Take the callee's: storage_of(trace.subtrace(address))."
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, final, ove
 from torch import Tensor
 
 from gen_combinators.batching import Refusal, attempt, refusal_of, remember
+from gen_combinators.composed import Composed
 from gen_combinators.elements import Elements
 from gen_combinators.errors import KernelError
 from gen_combinators.map_arguments import Arguments
@@ -36,7 +37,7 @@ Many: TypeAlias = "Sequence[A] | Tensor | Shared[A]"
 
 
 @final
-class Map(GenerativeFunction[P, Sequence[R]]):
+class Map(Composed[P, Sequence[R]]):
     """Runs a kernel for each element of its arguments; the choices of element i lie below the address i.
 
     Its arguments are the kernel's, each a sequence or a tensor (of which the first dimension is the
@@ -81,6 +82,11 @@ class Map(GenerativeFunction[P, Sequence[R]]):
         super().__init__(name, _signature(kernel) if copies is None else kernel.signature)
         self.kernel: GenerativeFunction[..., R] = kernel
         self._copies = copies
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """The kernel, and the number of copies of a `repeat`."""
+        return self.kernel, self._copies
 
     # The rooms.
 
@@ -206,14 +212,6 @@ class Map(GenerativeFunction[P, Sequence[R]]):
                     return [wide_sum(found)]
                 remember(self.kernel, found)
         return [at_element(self, i, rooms.project, elements[i], group.of(i)) for i in group.indices]
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return isinstance(other, Map) and self._copies == other._copies and self.kernel == other.kernel
-
-    def __hash__(self) -> int:
-        return hash((Map, self.kernel, self._copies))
 
 
 def _signature(kernel: GenerativeFunction[..., Any]) -> inspect.Signature:

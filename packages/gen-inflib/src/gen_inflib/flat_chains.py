@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, cast, final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from gen_inflib.stretch import Stretch, stretch_of_scan
 from gen_inflib.tuning import Tuning
 from gen_inflib.visits import Visit
 from gen_inflib.warmup_windows import warmup_windows
+
 
 @final
 class FlatChains:
@@ -163,7 +164,9 @@ class FlatChains:
         metric = _first_of(self._tuning.metric) if single else self._tuning.metric
         setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
         run = _eager(setting) if self._backend is None else _program(setting)
-        loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, self._noise(self._kernel.flat.num_bodies))
+        loop.stacks, emitted = run(
+            traces, metric, loop.limit, loop.stacks, self._noise(self._kernel.flat.num_bodies)
+        )
         if single:
             emitted = Emitted(*[column.unsqueeze(1) for column in emitted])
         for chain, before in enumerate(loop.waiting):
@@ -304,10 +307,8 @@ def _eager(setting: _Setting) -> Callable[..., Any]:
 
 def _initial(kernel: AdaptiveHamiltonian, traces: TraceBatch[Any]) -> Tuning:
     if len(traces) == 1:
-        tuning: Tuning = _with_chain(kernel.initial(traces[0]))
-        return tuning
-    tuning = batch(kernel.initial)(traces)
-    return tuning
+        return cast(Tuning, _with_chain(kernel.initial(traces[0])))
+    return cast(Tuning, batch(kernel.initial)(cast(Any, traces)))
 
 
 def _first_of(value: Any) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from gen_core import Address, Call, ChoiceMap, Selection, Trace, batch, rooms
+from gen_core import Address, ChoiceMap, Selection, Trace, batch, rooms
 from gen_core.choicemap_build import graft
 from gen_core.selection_build import as_selection
 from gen_core.sequence import SequenceFunction

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from gen_core import Address, Call, ChoiceMap, Choices, Path, Trace, batch, choicemap, select
+from gen_core import Call, ChoiceMap, Choices, Path, Trace, batch, choicemap, select
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import Leaf
 from gen_core.choicemap_build import graft
-from gen_inflib.diagnostics.summary import HasDraws
-from gen_inflib.predictive import as_choices
+from gen_inflib.diagnostics.summary import HasDraws, draws_of
 
 
-def pointwise_log_likelihood(
-    model: Call[Any], observations: Choices, draws: HasDraws | ChoiceMap | Mapping[Address, Tensor]
-) -> ChoiceMap:
+def pointwise_log_likelihood(model: Call[Any], observations: Choices, draws: HasDraws | Choices) -> ChoiceMap:
     """Return the log density of each observation under each draw of the other choices.
 
     Args:
@@ -36,7 +32,7 @@ def pointwise_log_likelihood(
     Source: Vehtari, Gelman and Gabry, Statistics and Computing 27 (2017).
     """
     observed = choicemap(observations)
-    given = as_choices(draws)
+    given = draws_of(draws)
 
     def densities(choices: ChoiceMap) -> ChoiceMap:
         every = choices.merge(observed)

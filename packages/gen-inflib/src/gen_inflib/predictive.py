@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
-from gen_core import Address, Call, ChoiceMap, batch, choicemap
+from gen_core import Call, ChoiceMap, Choices, batch
 from gen_inflib.counts import check_count
-from gen_inflib.diagnostics.summary import HasDraws
+from gen_inflib.diagnostics.summary import HasDraws, draws_of
 
 
 def prior_predictive(model: Call[Any], *, num_samples: int) -> ChoiceMap:
@@ -30,9 +27,7 @@ def prior_predictive(model: Call[Any], *, num_samples: int) -> ChoiceMap:
     return choices
 
 
-def posterior_predictive(
-    model: Call[Any], draws: HasDraws | ChoiceMap | Mapping[Address, Tensor]
-) -> ChoiceMap:
+def posterior_predictive(model: Call[Any], draws: HasDraws | Choices) -> ChoiceMap:
     """Return, for each draw of the latent choices, what the model makes of the rest.
 
     Predictions at new inputs: pass the model with other arguments.
@@ -50,7 +45,7 @@ def posterior_predictive(
 
     Source: Gelman et al., Bayesian Data Analysis (2013), chapter 6.
     """
-    given = as_choices(draws)
+    given = draws_of(draws)
 
     def predict(choices: ChoiceMap) -> ChoiceMap:
         return model.generate(choices).trace.choices.filter(~choices.addresses())
@@ -59,8 +54,3 @@ def posterior_predictive(
     predicted: ChoiceMap = batch(predict, fallback="loop")(flat)
     num_chains, num_draws = next(iter(given.values())).shape[:2]
     return predicted.map(lambda value: value.unflatten(0, (num_chains, num_draws)))
-
-
-def as_choices(draws: HasDraws | ChoiceMap | Mapping[Address, Tensor]) -> ChoiceMap:
-    """Return the choices of chains, or given choices as a choice map."""
-    return choicemap(draws) if isinstance(draws, ChoiceMap | Mapping) else draws.draws

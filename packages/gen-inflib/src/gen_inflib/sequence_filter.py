@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, Trace, batch, choicemap, rooms
+from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choicemap, rooms
 from gen_core.judge import judge_constraints
 from gen_core.sequence import SequenceFunction
 from gen_core.structure import put_together, take_apart

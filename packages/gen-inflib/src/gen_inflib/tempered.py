@@ -48,7 +48,7 @@ class Tempered(GenerativeFunction[..., R]):
         self.observed = observed
 
     def do_generate(self, call: Call[Any], constraints: ChoiceMap, /) -> Generated[R]:
-        """weight = the model's + (power - 1) L."""
+        """Weight = the model's + (power - 1) L."""
         inner, weight = rooms.generate(self._inner(call), constraints)
         trace = self._trace(call, inner)
         return Generated(trace, weight + trace.excess)
@@ -60,7 +60,7 @@ class Tempered(GenerativeFunction[..., R]):
     def do_update(
         self, trace: Trace[Any], call: Call[Any], argdiffs: ArgDiffs, constraints: ChoiceMap, /
     ) -> Updated[R]:
-        """weight = the model's + (power' - 1) L' - (power - 1) L."""
+        """Weight = the model's + (power' - 1) L' - (power - 1) L."""
         old = _own(trace)
         edited = rooms.update(old.inner, self._inner(call), argdiffs[1:], constraints)
         return self._updated(old, call, edited)
@@ -68,7 +68,7 @@ class Tempered(GenerativeFunction[..., R]):
     def do_regenerate(
         self, trace: Trace[Any], call: Call[Any], argdiffs: ArgDiffs, selection: Selection, /
     ) -> Updated[R]:
-        """weight = the model's + (power' - 1) L' - (power - 1) L."""
+        """Weight = the model's + (power' - 1) L' - (power - 1) L."""
         old = _own(trace)
         edited = rooms.regenerate(old.inner, self._inner(call), argdiffs[1:], selection)
         return self._updated(old, call, edited)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, final
+from typing import Any, NamedTuple, Protocol, final
 
 import torch
 from torch import Tensor
 
-from gen_core import ALL, Address, ChoiceMap, Selection, choicemap
+from gen_core import ALL, ChoiceMap, Choices, Selection, choicemap
 from gen_core.selection_build import as_selection
 from gen_inflib.diagnostics.draws import as_draws, quantile
 from gen_inflib.diagnostics.effective_sample_size import (
@@ -72,7 +72,7 @@ class Summary:
         return "\n".join([*table, f"{self.num_chains} chains of {self.num_draws} draws"])
 
 
-def summary(chains: HasDraws | ChoiceMap | Mapping[Address, Tensor], selection: Selection = ALL) -> Summary:
+def summary(chains: HasDraws | Choices, selection: Selection = ALL) -> Summary:
     """Return means, spreads, errors and convergence of each number that was drawn.
 
     Booleans and integers count as numbers.
@@ -84,7 +84,7 @@ def summary(chains: HasDraws | ChoiceMap | Mapping[Address, Tensor], selection: 
     Raises:
         DrawsError: Too few draws, or not all finite; names the number.
     """
-    draws = choicemap(chains) if isinstance(chains, ChoiceMap | Mapping) else chains.draws
+    draws = draws_of(chains)
     rows: dict[str, SummaryRow] = {}
     shape = (0, 0)
     for name, column in columns(draws.filter(as_selection(selection))):
@@ -95,6 +95,13 @@ def summary(chains: HasDraws | ChoiceMap | Mapping[Address, Tensor], selection: 
             error.add_note(f"These are the draws of {name}.")
             raise
     return Summary(rows, *shape)
+
+
+def draws_of(chains: HasDraws | Choices) -> ChoiceMap:
+    """Return the draws of chains, or given ones as a choice map."""
+    given: Any = chains
+    draws: ChoiceMap = choicemap(given) if isinstance(given, ChoiceMap | Mapping) else given.draws
+    return draws
 
 
 def _row(column: Tensor) -> SummaryRow:
