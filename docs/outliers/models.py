@@ -1,4 +1,4 @@
-"""Robust regression with a flag for each point, written three times: a loop, a Map, a Map in a static function.
+"""Robust regression with a flag for each point, three times: a loop, a Map, a Map in a static function.
 
 All three make the same choices at the same addresses, so an algorithm cannot tell them apart but by time.
 """

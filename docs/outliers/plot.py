@@ -12,6 +12,8 @@ from outliers.timing import Times
 
 INK, GRID = "#33414e", "#e3e6e8"
 COLORS = {"dynamic, loop": "#8b959e", "dynamic, Map": "#1f6fb2", "static, Map": "#c8553d"}
+BELOW = {"static, Map"}
+"""Those whose name stands below the line."""
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -22,6 +24,8 @@ STYLE: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "font.size": 10,
     "grid.color": GRID,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "scaling",
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -39,11 +43,11 @@ def save_plot(path: Path, times: Times, unit: float) -> None:
         axes = figure.subplots()
         for name, by_size in times.items():
             sizes = list(by_size)
-            axes.plot(sizes, [by_size[n] / unit for n in sizes], "o-", color=COLORS[name], lw=2, label=name)
+            axes.plot(sizes, [by_size[n] / unit for n in sizes], "o-", color=COLORS[name], lw=2)
             axes.annotate(
                 name,
                 (sizes[-1], by_size[sizes[-1]] / unit),
-                xytext=(0, 9),
+                xytext=(0, -16 if name in BELOW else 9),
                 textcoords="offset points",
                 ha="right",
                 color=COLORS[name],
@@ -52,4 +56,5 @@ def save_plot(path: Path, times: Times, unit: float) -> None:
         axes.set_title("Another flag for one point")
         axes.margins(y=0.15)
         axes.grid(visible=True)
-        figure.savefig(path, dpi=150)
+        # Without a date, the same times give the same file.
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -21,7 +21,9 @@ edits = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(size=st.sampled_from([0, 1, 31, 32, 33, 1023, 1024, 1025, 1056]), changes=edits)
-def test_edits_return_what_edits_of_a_copied_list_return(size: int, changes: list[tuple[str, float, int | None]]) -> None:
+def test_edits_return_what_edits_of_a_copied_list_return(
+    size: int, changes: list[tuple[str, float, int | None]]
+) -> None:
     expected: list[int | None] = list(range(size))
     vector: PersistentVector[int | None] = PersistentVector(expected)
     versions = [(vector, expected)]

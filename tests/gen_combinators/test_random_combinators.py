@@ -186,7 +186,7 @@ class Step(NamedTuple):
 
 PROBABILITIES = st.sampled_from([0.1, 0.2, 0.35, 0.45, 0.6, 0.61, 0.8, 0.95])
 STEPS = st.builds(Step, st.booleans(), PROBABILITIES, st.integers(0, 2**10 - 1))
-SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager

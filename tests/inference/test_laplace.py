@@ -117,5 +117,5 @@ def test_a_density_without_a_mode_is_refused() -> None:
 
     torch.manual_seed(0)
 
-    with pytest.raises(LaplaceError, match="of flat (ended|is not curved)"):
+    with pytest.raises(LaplaceError, match=r"of flat (ended|is not curved)"):
         laplace(flat(), {"y": 40.0, "z": 3.0}, num_steps=2)

@@ -173,8 +173,10 @@ def test_compiled_chains_are_the_batched_chains(name: str) -> None:
 
 @pytest.mark.slow
 def test_machine_code_gives_the_same_chains_up_to_rounding() -> None:
-    batched = run(SWEEP, num_samples=50, num_chains=3)
-    compiled = run(SWEEP, num_samples=50, num_chains=3, compile=True)
+    # Of more kernels, machine code may draw the numbers in another order.
+    kernel = by(near)
+    batched = run(kernel, num_samples=50, num_chains=3, batched=True)
+    compiled = run(kernel, num_samples=50, num_chains=3, compile=True)
 
     torch.testing.assert_close(flat(batched), flat(compiled), rtol=1e-4, atol=1e-4)
 

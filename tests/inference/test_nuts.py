@@ -199,7 +199,7 @@ def test_a_staged_batch_of_loops_is_refused() -> None:
     traces = batch(pair.simulate, size=2)()
     kernel: Any = batch(partial(nuts, selection=ALL, step_size=0.4))
 
-    with pytest.raises(StagedBatchError, match="cannot be compiled in a batch.*adaptive_nuts"):
+    with pytest.raises(StagedBatchError, match=r"cannot be compiled in a batch.*adaptive_nuts"):
         jit(kernel, backend="graph")(traces)
 
 

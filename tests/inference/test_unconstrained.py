@@ -1,4 +1,4 @@
-"""The view from the real line: bijections, Jacobians, gradients, and supports that depend on other choices."""
+"""The view from the real line: bijections, Jacobians, gradients, supports that depend on other choices."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_selected_address_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_support_without_bijection_is_refused() -> None:
-    with pytest.raises(NoBijectionError, match="Boolean.* has no bijection.*isolated"):
+    with pytest.raises(NoBijectionError, match=r"Boolean.* has no bijection.*isolated"):
         bijection(constraints.boolean)
     with pytest.raises(NoBijectionError, match="no bijection is registered"):
         bijection(constraints.symmetric)

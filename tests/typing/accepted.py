@@ -9,13 +9,36 @@ from typing import Any, assert_type
 import torch
 from torch import Tensor
 
-from gen_combinators import Map, Scan, Unfold, repeat, shared
+from gen_combinators import (
+    CustomDeterministic,
+    CustomGradient,
+    Map,
+    Mask,
+    Masked,
+    Recurse,
+    Scan,
+    Switch,
+    Unfold,
+    Vector,
+    call_at,
+    choice_at,
+    deterministic,
+    dimap,
+    map_args,
+    map_retval,
+    mix,
+    or_else,
+    repeat,
+    shared,
+    with_gradient,
+)
 from gen_core import (
     ALL,
     ANY,
     NONE,
     UNCHANGED,
     UNKNOWN,
+    ArgDiffs,
     Call,
     ChoiceMap,
     Diff,
@@ -44,6 +67,7 @@ from gen_inflib import (
     metropolis_hastings,
     run_chain,
 )
+from gen_sml import Graph, GraphBuilder, StaticFunction, Variable, parse, static, static_function
 
 SLOPE = Key[Tensor]("slope")
 
@@ -262,3 +286,147 @@ assert_type(Map(labelled)(torch.ones(3)), Call[Sequence[str]])
 assert_type(Map(Map(labelled))([torch.ones(3)]), Call[Sequence[Sequence[str]]])
 assert_type(Map(normal).simulate(torch.zeros(3), shared(1.0)).retval[0], Tensor)
 assert_type(repeat(scaled, 3)(1.0, torch.ones(())), Call[Sequence[Tensor]])
+
+
+@gen
+def of_four(a: int, b: float, c: str, d: Tensor) -> Tensor:
+    return normal(a + b, d) @ c
+
+
+@gen
+def of_three(a: int, b: float, c: str) -> str:
+    return c
+
+
+assert_type(Map(of_three)([1], [0.5], shared("y")), Call[Sequence[str]])
+assert_type(Map(of_four)([1], shared(0.5), ["y"], torch.ones(1)), Call[Sequence[Tensor]])
+
+# The static language.
+
+
+@static
+def static_line(xs: Tensor, scale: float = 0.1) -> Tensor:
+    slope = normal(0.0, 1.0) @ "slope"
+    assert_type(slope, Tensor)
+    assert_type(param("shift", 0.0), Tensor)
+    return normal(slope * xs, scale) @ "ys"
+
+
+@static
+def static_points(xs: Sequence[float]) -> tuple[Sequence[Tensor], Tensor]:
+    shift = static_line(torch.ones(2)) @ inline
+    assert_type(shift, Tensor)
+    ys = Map(scaled)(xs, shared(shift)) @ "ys"
+    assert_type(ys, Sequence[Tensor])
+    return ys, line(xs) @ "line"
+
+
+def plain(x: float) -> Tensor:
+    return normal(x, 1.0) @ "y"
+
+
+class StaticRegression:
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    @static
+    def predict(self, x: float) -> Tensor:
+        return normal(x, self.scale) @ "y"
+
+
+assert_type(static_line(torch.ones(2), scale=0.2), Call[Tensor])
+assert_type(static_line.simulate(torch.ones(2)), Trace[Tensor])
+assert_type(static_points.simulate([1.0]).retval[1], Tensor)
+assert_type(StaticRegression(1.0).predict(0.5), Call[Tensor])
+assert_type(Map(static_line)([torch.ones(2)]), Call[Sequence[Tensor]])
+as_static: StaticFunction[..., Tensor] = static_line
+static_as_interface: GenerativeFunction[[Tensor, float], Tensor] = static_line
+assert_type(static_line.graph, Graph)
+assert_type(static_line.code("update", "slope", changed=["xs"]), str)
+assert_type(parse(plain), Graph)
+build = GraphBuilder("built")
+assert_type(build.visit(normal, build.argument("x"), 1.0, address=("y", 0)), Variable)
+assert_type(static_function(build.graph()), StaticFunction[..., Any])
+
+# One of several.
+
+
+@gen
+def unlabelled(x: float, scale: Tensor) -> int:
+    return int(normal(x, scale) @ "y")
+
+
+assert_type(Switch(scaled, unlabelled)(0, 0.5, torch.ones(())), Call[Tensor | int])
+assert_type(Switch(scaled, scaled).simulate(torch.tensor(1), 0.5, torch.ones(())), Trace[Tensor])
+assert_type(
+    or_else(scaled, of_three).simulate(True, (0.5, torch.ones(())), (1, 0.5, "y")), Trace[Tensor | str]
+)
+assert_type(Mask(scaled)(True, 0.5, torch.ones(())), Call[Masked[Tensor]])
+assert_type(Mask(scaled).simulate(False, 0.5, torch.ones(())).retval.or_else("no"), Tensor | str)
+assert_type(mix(normal, unlabelled)([0.5, 0.5], (0.0, 1.0), (0.5, torch.ones(()))), Call[Tensor | int])
+
+# Other arguments and return values.
+
+assert_type(call_at(scaled)(("y", 1), 0.5, torch.ones(())), Call[Tensor])
+assert_type(choice_at(normal)("y", 0.0, 1.0), Call[Tensor])
+assert_type(map_retval(Unfold(drift), len)(10, 0.0, 0.1), Call[int])
+
+
+def halved(x: float) -> tuple[float, Tensor]:
+    return 0.5 * x, torch.ones(())
+
+
+def with_argument(y: Tensor, x: float) -> tuple[Tensor, float]:
+    return y, x
+
+
+assert_type(map_args(scaled, halved)(0.5), Call[Tensor])
+assert_type(dimap(scaled, pre=halved, post=with_argument).simulate(0.5), Trace[tuple[Tensor, float]])
+
+# Trees.
+
+
+@gen
+def splits(length: float) -> tuple[str, list[float]]:
+    return "leaf", [length / 2] if bernoulli(length) @ "splits" else []
+
+
+@gen
+def counted(value: str, results: Sequence[int]) -> int:
+    return sum(results) + len(value)
+
+
+assert_type(Recurse(splits, counted, max_branch=1).simulate(0.5), Trace[int])
+
+# Custom functions.
+
+
+class Total(CustomDeterministic[[Sequence[Tensor]], Tensor, int]):
+    def execute(self, xs: Sequence[Tensor]) -> tuple[Tensor, int]:
+        return torch.stack(list(xs)).sum(), len(xs)
+
+    def update(self, state: int, args: tuple[Any, ...], argdiffs: ArgDiffs) -> tuple[Tensor, int, Diff]:
+        return self.execute(*args)[0], state, UNKNOWN
+
+
+class Square(CustomGradient[[Tensor], Tensor, None]):
+    def execute(self, x: Tensor) -> tuple[Tensor, None]:
+        return x**2, None
+
+    def gradient(self, args: tuple[Any, ...], retval: Tensor, retgrad: Any, state: None) -> Sequence[Any]:
+        return [2 * args[0] * retgrad]
+
+
+@deterministic
+def distance(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().sum()
+
+
+assert_type(Total()([torch.ones(())]), Call[Tensor])
+assert_type(Square().simulate(torch.ones(())).retval, Tensor)
+assert_type(distance(torch.ones(2), b=torch.ones(2)), Call[Tensor])
+assert_type(
+    with_gradient(torch.exp, lambda args, retval, retgrad: [retgrad * retval])(torch.ones(2)), Call[Tensor]
+)
+assert_type(Vector([1, 2])[0], int)
+assert_type(Vector([1, 2])[:1], Vector[int])

@@ -12,12 +12,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen_combinators import Map, Scan, Unfold, repeat, shared
+from gen_combinators import (
+    CustomDeterministic,
+    Map,
+    Mask,
+    Recurse,
+    Scan,
+    Switch,
+    Unfold,
+    call_at,
+    choice_at,
+    deterministic,
+    dimap,
+    map_retval,
+    mix,
+    or_else,
+    repeat,
+    shared,
+)
 from gen_core import Call, Distribution, GenerativeFunction, Key, Selection, Trace, choicemap, save, select
 from gen_core.hookspecs import gen_distributions, gen_edits, implements
 from gen_distributions import bernoulli, categorical, from_torch, normal, relabelled
 from gen_dml import gen, param
 from gen_inflib import importance_sampling, metropolis_hastings, run_chain
+from gen_sml import GraphBuilder, static, static_function
 
 SLOPE = Key[Tensor]("slope")
 
@@ -230,3 +248,88 @@ Map(scaled)(["a"], torch.ones(3))  # E: wrong elements
 Map(scaled)([1.0], shared("a"))  # E: wrong shared value
 repeat(scaled, 3)([1.0], torch.ones(()))  # E: the arguments are the kernel's
 scores: Trace[Sequence[str]] = Map(scaled).simulate([1.0], torch.ones(1))  # E: wrong elements
+
+
+# The static language.
+
+
+@static
+def static_line(xs: Tensor, scale: float = 0.1) -> Tensor:
+    slope = normal(0.0) @ "slope"  # E: missing argument
+    return normal(slope * xs, scale) @ 0.5  # E: not an address
+
+
+static_line("x")  # E: wrong argument
+static_line.simulate()  # E: missing argument
+static_line.code("prove")  # E: no such operation
+static_line.code("update", changed=1)  # E: names of arguments
+static(3)  # E: not a function
+static_function(static_line)  # E: not a graph
+GraphBuilder("built").visit(normal, 0.0, 1.0)  # E: forgotten address
+static_number: Trace[int] = static_line.simulate(torch.ones(2))  # E: wrong return type
+
+
+# One of several.
+
+
+@gen
+def labelled(x: float) -> str:
+    return "label"
+
+
+Switch(scaled, labelled)  # E(pyright): branches take the same arguments
+Switch(scaled, scaled)("0", 0.5, torch.ones(()))  # E: an index is an integer
+Switch(scaled, scaled)(0, 0.5)  # E: missing argument
+or_else(scaled, labelled)(True, (0.5, torch.ones(())))  # E: missing arguments
+or_else(scaled, labelled)(True, 0.5, ("x",))  # E: arguments are a tuple
+Mask(labelled)(0.5)  # E: forgotten flag
+Mask(labelled)(True)  # E: missing argument
+masked: str = Mask(labelled).simulate(True, 0.5).retval  # E: the value may not be there
+mix(normal, labelled)([0.5, 0.5], (0.0, 1.0))  # E: missing arguments
+
+
+# Other arguments and return values.
+
+
+call_at(labelled)(0.5)  # E: forgotten key
+call_at(labelled)("key", "x")  # E: wrong argument
+choice_at(labelled)  # E: not a distribution
+map_retval(labelled, torch.exp)  # E: takes tensors, not labels
+dimap(labelled, pre=lambda x: x, post=len)  # E: not a tuple
+dimap(labelled)  # E: forgotten functions
+
+
+# Trees.
+
+
+@gen
+def counted(value: float, results: Sequence[int]) -> int:
+    return sum(results)
+
+
+Recurse(labelled, counted, max_branch=2)  # E: no children
+Recurse(counted, labelled, max_branch=2)  # E: takes no results
+
+
+# Custom functions.
+
+
+class Forgetful(CustomDeterministic[[float], float, None]):
+    def execute(self, x: float) -> float:  # E: no state
+        return x
+
+
+class Abstract(CustomDeterministic[[float], float, None]):
+    pass
+
+
+Abstract()  # E: nothing to execute
+
+
+@deterministic
+def doubled(x: float) -> float:
+    return 2.0 * x
+
+
+doubled("x")  # E: wrong argument
+doubled(1.0).sample().upper()  # E: wrong return type

@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from gen_core import batch
+from gen_combinators.branch_trace import MaskedTrace
+from gen_core import TraceBatch, batch
 from gen_core.draw import is_drawing_plainly
 from gen_core.readable import values_are_readable
+from gen_core.structure import Inner, Structure
 
 if TYPE_CHECKING:
     from gen_core import GenerativeFunction
@@ -49,15 +51,32 @@ def attempt(function: Callable[..., Any], in_dims: list[int | None], size: int, 
     """Return `function` batched over `args`, or a `Refusal`, having drawn nothing.
 
     Whatever is raised: in a loop the same error says which element it comes from, and a function that
-    treats tensors as numbers fails in many ways.
+    treats tensors as numbers fails in many ways. Where elements may take different branches, all branches
+    would run in a batch, and the choices of all would be there: one by one each has its own.
     """
     state = _random_state() if values_are_readable() else None
     try:
-        return batch(function, in_dims, size=size)(*args)
+        found = batch(function, in_dims, size=size)(*args)
+        if not _takes_branches(found):
+            return found
+        refusal = Refusal("its elements may take different branches")
     except Exception as error:
-        if state is not None:
-            _restore(state)
-        return Refusal(f"{type(error).__name__}: {error}")
+        refusal = Refusal(f"{type(error).__name__}: {error}")
+    if state is not None:
+        _restore(state)
+    return refusal
+
+
+def _takes_branches(found: Any) -> bool:
+    """Return whether a batch is among the results of which each trace holds many branches."""
+    parts = found if isinstance(found, tuple) else ()
+    return any(isinstance(part, TraceBatch) and _has_branches(part.structure) for part in parts)
+
+
+def _has_branches(structure: Structure) -> bool:
+    if not isinstance(structure, Inner):
+        return False
+    return structure.kind is MaskedTrace or any(map(_has_branches, structure.parts))
 
 
 def _random_state() -> list[Any]:

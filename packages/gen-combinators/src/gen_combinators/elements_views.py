@@ -62,10 +62,12 @@ class Retvals:
         return (entry.trace() if isinstance(entry, Row) else entry).retval
 
     def columns(self) -> Columns | None:
+        found = self.held()
+        return Vector(self).source.columns() if found is None else found
+
+    def held(self) -> Columns | None:
         found = self._elements.columns()
-        if found is not None:
-            return found.part(found.whole.retval)
-        return Vector(self).source.columns()
+        return None if found is None else found.part(found.whole.retval)
 
     def __iter__(self) -> Iterator[Any]:
         return (self.value(i) for i in range(len(self)))

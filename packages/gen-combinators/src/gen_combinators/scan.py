@@ -132,8 +132,14 @@ class _Outputs:
         return self._retvals[index][1]
 
     def columns(self) -> Columns | None:
-        columns = self._retvals.source.columns()
-        return None if columns is None else columns.part(columns.whole[1])
+        return _second(self._retvals.source.columns())
+
+    def held(self) -> Columns | None:
+        return _second(self._retvals.source.held())
+
+
+def _second(columns: Columns | None) -> Columns | None:
+    return None if columns is None else columns.part(columns.whole[1])
 
 
 def _changed_rows(before: Tensor, now: Tensor, version: int, kept: int) -> Sequence[int]:

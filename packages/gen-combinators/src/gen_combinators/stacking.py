@@ -41,8 +41,8 @@ def _stacked(values: Sequence[Any]) -> Any:
             raise _DoNotStackError
         return torch.tensor(values, dtype=None if kind is not int else torch.int64)
     levels = [one_level(value) for value in values]
-    structure = levels[0][0]
-    if any(level[0] != structure for level in levels):
+    structure, parts = levels[0]
+    if any(level[0] != structure or len(level[1]) != len(parts) for level in levels):
         raise _DoNotStackError
     if isinstance(structure, Opaque):
         return first

@@ -29,6 +29,10 @@ class Source(Protocol):
         """Return all elements as columns, None if they have no common structure."""
         ...
 
+    def held(self) -> Columns | None:
+        """Return the columns that elements are rows of, None if columns would have to be made of them."""
+        ...
+
 
 @final
 class Vector(Sequence[R_co]):
@@ -131,6 +135,9 @@ class _Values:
         whole = stacked(self._values)
         return None if whole is None else Columns.of(whole, len(self._values))
 
+    def held(self) -> None:
+        return None
+
 
 @final
 class _Rows:
@@ -148,6 +155,9 @@ class _Rows:
     def columns(self) -> Columns | None:
         return self._columns
 
+    def held(self) -> Columns | None:
+        return self._columns
+
 
 _SHOWN = 10
 
@@ -159,10 +169,8 @@ def _same(one: Any, two: Any) -> bool:
 
 
 def _flatten(vector: Any) -> tuple[list[Any], Any]:
-    source = vector.source
-    if type(source) is _Values:
-        return [source.value(i) for i in range(len(source))], False
-    columns = source.columns()
+    # Nothing is stacked here: tensors of a batch of vectors have the batch, not the elements, first.
+    columns = vector.source.held()
     return ([*vector], False) if columns is None else ([columns], True)
 
 

@@ -100,7 +100,7 @@ def _held_alike(values: Numbered) -> Numbered:
     """Return vectors as elements where only some of them can be held in columns."""
     if not all(isinstance(value, Vector) for value in values.values()):
         return values
-    if len({value.source.columns() is None for value in values.values()}) == 1:
+    if len({value.source.held() is None for value in values.values()}) == 1:
         return values
     return {number: Vector(tuple(value)) for number, value in values.items()}
 

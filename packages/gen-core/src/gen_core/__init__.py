@@ -69,6 +69,7 @@ from gen_core.saving import (
 )
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, select, selection_of, where
+from gen_core.sequence import SequenceFunction
 from gen_core.stack import stack
 from gen_core.surface import inline, param
 from gen_core.totals import total
@@ -137,6 +138,7 @@ __all__ = [
     "RowsError",
     "Selection",
     "SelectionError",
+    "SequenceFunction",
     "Trace",
     "TraceBatch",
     "UNCHANGED",

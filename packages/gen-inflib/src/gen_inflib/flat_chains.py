@@ -54,7 +54,9 @@ class FlatChains:
         self._stepping = stepping
         self._kernel = kernel
         self._traces = traces
-        self._tuning: Tuning = _initial(kernel, traces) if state is None else state
+        # What stays is in the kernel, and a run that went on in another way did not keep it.
+        is_new = state is None or not kernel.learns
+        self._tuning: Tuning = _initial(kernel, traces) if is_new else cast(Tuning, state)
         self._backend = backend
         self._loop: _Loop | None = None
         self._last: Tensor | None = None
@@ -98,6 +100,8 @@ class FlatChains:
             "last": self._last,
             "tuning": take_apart(self._tuning, once=False).tensors,
             "loop": None if loop is None else [loop.limit, *loop.stacks],
+            "num_taken": 0 if loop is None else loop.num_taken,
+            "noise": None if loop is None or loop.noise is None else list(loop.noise),
             "waiting": None if loop is None else [list(each) for each in loop.waiting],
         }
 
@@ -113,6 +117,8 @@ class FlatChains:
             packing = packing_of(self._begun())
             waiting = [Emitted(*each) for each in snapshot["waiting"]]
             self._loop = _Loop(packing, stacks, limit, waiting)
+            self._loop.num_taken = snapshot["num_taken"]
+            self._loop.noise = None if snapshot["noise"] is None else Noise(*snapshot["noise"])
 
     @property
     def _marks(self) -> list[int]:
@@ -128,9 +134,10 @@ class FlatChains:
             self._loop = self._started(step)
         loop = self._loop
         while min(len(each.position) for each in loop.waiting) < count:
-            self._go_on(loop)
+            self._go_on(loop, loop.num_taken + count)
         drawn = [Emitted(*[column[:count] for column in each]) for each in loop.waiting]
         loop.waiting[:] = [Emitted(*[column[count:] for column in each]) for each in loop.waiting]
+        loop.num_taken += count
         result = Emitted(*[torch.stack(column) for column in zip(*drawn, strict=True)])
         self._last = result.position[:, -1]
         return result
@@ -157,16 +164,22 @@ class FlatChains:
         state: FlatState = batch(start)(self._traces, self._tuning, first)
         return state
 
-    def _go_on(self, loop: _Loop) -> None:
-        """Take some leapfrogs of every chain, and put aside the draws."""
+    def _go_on(self, loop: _Loop, wanted: int) -> None:
+        """Take some leapfrogs of every chain, at most until it has made `wanted` draws; put them aside."""
         single = self._is_single
         traces: Any = self._traces[0] if single else self._traces
         metric = _first_of(self._tuning.metric) if single else self._tuning.metric
         setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
-        run = _eager(setting) if self._backend is None else _program(setting)
-        loop.stacks, emitted = run(
-            traces, metric, loop.limit, loop.stacks, self._noise(self._kernel.flat.num_bodies)
-        )
+        noise = loop.noise or self._noise(self._kernel.flat.num_bodies)
+        loop.noise = None
+        if self._backend is not None:
+            loop.stacks, emitted = _program(setting)(traces, metric, loop.limit, loop.stacks, noise)
+        else:
+            loop.stacks, emitted = _eager(setting, wanted)(traces, metric, loop.limit, loop.stacks, noise)
+            num_used = len(emitted.position)
+            if num_used < len(noise.normals):
+                # So that the numbers are those of a program, which does not stop.
+                loop.noise = Noise(*[column[num_used:] for column in noise])
         if single:
             emitted = Emitted(*[column.unsqueeze(1) for column in emitted])
         for chain, before in enumerate(loop.waiting):
@@ -204,13 +217,14 @@ class FlatChains:
 
     def _noted(self, drawn: Emitted) -> Stretch:
         kernel, watch = self._kernel, self._stepping.watch
+        named = self._stepping.kernel
 
         def note(trace: Any, positions: Tensor, numbers: Tensor) -> Visit:
             view = kernel.view(trace)
 
             def one(position: Tensor, numbers: Tensor) -> Visit:
                 info = kernel.flat.info(numbers[1:].unbind())
-                return watch.visit(view.refreshed(view.trace_at(position)), kernel, info)
+                return watch.visit(view.refreshed(view.trace_at(position)), named, info)
 
             return batch(one)(positions, numbers)  # type: ignore[no-any-return]
 
@@ -241,6 +255,10 @@ class _Loop:
         """In so many transitions the step size is adapted."""
         self.waiting = waiting
         """By chain, draws that were made and not yet asked for: `(num_waiting, ...)`."""
+        self.num_taken = 0
+        """How many draws of each chain were asked for."""
+        self.noise: Noise | None = None
+        """Random numbers that were drawn and not yet used."""
 
 
 class _Setting(NamedTuple):
@@ -279,8 +297,8 @@ def _program(setting: _Setting) -> Callable[..., Any]:
     return compiled
 
 
-def _eager(setting: _Setting) -> Callable[..., Any]:
-    """Return many bodies as a loop, which runs within one batch."""
+def _eager(setting: _Setting, wanted: int) -> Callable[..., Any]:
+    """Return bodies as a loop within one batch, which stops when all chains have made `wanted` draws."""
     kernel, packing = setting.kernel, setting.packing
 
     def one(trace: Any, metric: Any, limit: Tensor, state: FlatState, noise: Noise) -> Any:
@@ -289,8 +307,7 @@ def _eager(setting: _Setting) -> Callable[..., Any]:
         for each in zip(*noise, strict=True):
             state, out = body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each))
             emitted.append(out)
-            # What follows would be thrown away where all begin anew.
-            if limit > 0 and not holds_anywhere(state.num_made < limit):
+            if not holds_anywhere(state.num_made < wanted):
                 break
         return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
 

@@ -58,8 +58,9 @@ def mcmc(
     `thin`-th is a draw.
 
     Several chains move side by side, as one batch, where model and kernel allow it. Compiled, many steps of
-    all chains are one program. The same seed gives the same numbers compiled and batched, up to what
-    compilers round; chains that run one after another draw in another order.
+    all chains are one program. The same seed gives the same numbers batched and with compile="graph", bit for
+    bit; machine code rounds otherwise, and may draw the numbers of a step in another order. Chains that run
+    one after another draw in another order, too.
 
     An interrupt from the keyboard is raised as always; with a checkpoint, at most `checkpoint_every` steps
     are lost, since the same call goes on from there.
