@@ -1,4 +1,4 @@
-"""Robust regression with an outlier flag for each point: the move of one flag, whatever the number of points."""
+"""Robust regression with a flag for each outlier: the move of one flag, however many points there are."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_false_flag_runs_nothing() -> None:
 
 def test_constraints_under_a_false_flag_are_not_visited() -> None:
     with pytest.raises(
-        UnvisitedConstraintsError, match=r"mask\(walk\) never visited 'first'.* It made no choices"
+        UnvisitedConstraintsError, match=r"Mask\(walk\) never visited 'first'.* It made no choices"
     ):
         WALK.generate({"first": 0.0}, False, 0.5)
 
@@ -95,11 +95,11 @@ def test_a_batch_of_flags_weighs_what_is_seen() -> None:
 
 @pytest.mark.parametrize("given", [1, None, torch.tensor(1), torch.tensor([True])])
 def test_a_flag_that_is_not_true_or_false_is_refused(given: Any) -> None:
-    with pytest.raises(FlagError, match=r"Expected `flag` of mask\(walk\) to be a bool"):
+    with pytest.raises(FlagError, match=r"Expected `flag` of Mask\(walk\) to be a bool"):
         WALK.simulate(given, 0.5)
 
 
 def test_masks_of_equal_kernels_are_equal() -> None:
     assert Mask(walk) == WALK and hash(Mask(walk)) == hash(WALK) and Mask(normal) != WALK
     assert WALK.reference == f"{__name__}:WALK"
-    assert repr(WALK).startswith("<generative function mask(walk)(flag, /, x: 'float')")
+    assert repr(WALK).startswith("<generative function Mask(walk)(flag, /, x: 'float')")

@@ -18,7 +18,7 @@ def test_combinators_are_found_by_name() -> None:
 
 def test_every_function_that_makes_a_generative_function_has_a_name() -> None:
     # Classes to subclass, values, errors and what is passed to a combinator are not factories.
-    others = {"CustomDeterministic", "CustomGradient", "Masked", "Shared", "Vector", "shared"}
+    others = {"CustomDeterministic", "CustomGradient", "Masked", "Shared", "Vector", "shared", "storage_of"}
     public = {name for name in gen_combinators.__all__ if not name.endswith("Error")} - others
 
     assert {factory.__name__ for factory in combinators().values()} == public

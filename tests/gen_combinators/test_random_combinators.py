@@ -58,13 +58,17 @@ def branching(p: float) -> Tensor | None:
     return None
 
 
+def at_a_key(p: float) -> tuple[str, float]:
+    return "x" if p < 0.5 else "w", p
+
+
 LEAVES: list[Function] = [
     gen(flag),
     gen(other),
     static(flag),
     static(other),
     branching,
-    map_args(choice_at(bernoulli), lambda p: ("x" if p < 0.5 else "w", p)),
+    map_args(choice_at(bernoulli), at_a_key),
 ]
 
 
@@ -87,7 +91,10 @@ def mapped(f: Function, g: Function) -> Function:
 
 
 def unfolded(f: Function, g: Function) -> Function:
-    step: Function = map_args(f, lambda t, state, p: (p if is_true(state) else 0.5 * p,))
+    def arguments(t: int, state: object, p: float) -> tuple[float]:
+        return (p if is_true(state) else 0.5 * p,)
+
+    step: Function = map_args(f, arguments)
     return map_args(Unfold(step), lambda p: (count(p), False, round(p, 1)))
 
 
@@ -186,7 +193,7 @@ class Step(NamedTuple):
 
 PROBABILITIES = st.sampled_from([0.1, 0.2, 0.35, 0.45, 0.6, 0.61, 0.8, 0.95])
 STEPS = st.builds(Step, st.booleans(), PROBABILITIES, st.integers(0, 2**10 - 1))
-SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager

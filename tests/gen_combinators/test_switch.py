@@ -107,13 +107,13 @@ def test_an_index_may_be_anything_that_counts(index: Any) -> None:
 )
 def test_an_index_that_is_none_is_refused(index: Any) -> None:
     with pytest.raises(
-        BranchIndexError, match=r"Expected the index of switch\(a, b\) .* from 0 to 1, but got"
+        BranchIndexError, match=r"Expected the index of Switch\(a, b\) .* from 0 to 1, but got"
     ):
         EITHER.simulate(index)
 
 
 def test_a_constraint_on_the_other_branch_is_not_visited(trace: Trace[bool]) -> None:
-    with pytest.raises(UnvisitedConstraintsError, match=r"switch\(a, b\) never visited 'z'"):
+    with pytest.raises(UnvisitedConstraintsError, match=r"Switch\(a, b\) never visited 'z'"):
         EITHER.generate({"z": True}, 0)
     with pytest.raises(UnvisitedConstraintsError, match="never visited 'y'"):
         trace.update({"y": True}, EITHER(1))
@@ -202,7 +202,7 @@ def test_keyword_arguments_and_names_of_hints_are_those_of_the_branches() -> Non
 
 
 def test_arguments_that_a_branch_does_not_take_are_refused_by_name() -> None:
-    with pytest.raises(BranchArgumentsError, match=r"Branch 1 of switch\(a, normal\), normal, does not take"):
+    with pytest.raises(BranchArgumentsError, match=r"Branch 1 of Switch\(a, normal\), normal, does not take"):
         Switch(a, normal).simulate(1)
 
 
@@ -221,7 +221,7 @@ def test_switches_of_equal_branches_are_equal_and_are_saved_by_their_name(trace:
     assert Switch(a, b) == EITHER and hash(Switch(a, b)) == hash(EITHER) and Switch(b, a) != EITHER
     assert EITHER.reference == f"{__name__}:EITHER"
     assert loaded.gen_fn is EITHER and loaded.choices == trace.choices
-    assert repr(EITHER).startswith("<generative function switch(a, b)")
+    assert repr(EITHER).startswith("<generative function Switch(a, b)")
 
 
 def test_branches_lend_their_modules_and_parameters() -> None:

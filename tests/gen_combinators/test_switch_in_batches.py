@@ -172,7 +172,7 @@ def test_update_weighs_each_element_as_alone(name: str, given: str, new: Tensor)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("selection", [NONE, ALL, where(lambda path: "level" in path)], ids=repr)
+@pytest.mark.parametrize("selection", [NONE, ALL, where(lambda path: "level" in path)], ids=["NONE", "ALL", "level"])
 @pytest.mark.parametrize("new", [OLD, NEW], ids=["same", "changed"])
 def test_regenerate_weighs_each_element_as_alone(name: str, selection: Selection, new: Tensor) -> None:
     model = MODELS[name]
@@ -358,7 +358,7 @@ def test_assess_of_the_choices_of_one_branch_is_nan_where_the_other_is_taken() -
 
 
 def test_assess_without_a_choice_that_every_branch_makes_raises() -> None:
-    with pytest.raises(MissingChoiceError, match=r"switch\(first, second\) makes a choice at 'x'"):
+    with pytest.raises(MissingChoiceError, match=r"Switch\(first, second\) makes a choice at 'x'"):
         batch(lambda i: BOTH.assess({"level": 0.3}, i, torch.tensor(0.3)))(torch.tensor([0, 1]))
 
 

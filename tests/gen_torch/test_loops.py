@@ -67,6 +67,17 @@ def test_a_staged_scan_stays_one_loop() -> None:
     assert len(graph.graph.nodes) < 60
 
 
+def test_a_scan_may_return_what_it_captured_for_all_runs_of_a_batch() -> None:
+    def loop(start: Tensor, shared: Tensor) -> Any:
+        return scan(lambda carry, _: batch(lambda each: (each + shared, shared))(carry), start, length=3)
+
+    # Compilers refuse a loop of which an output is a view of an input.
+    total, returned = jit(loop, backend="inductor")(torch.zeros(2), torch.tensor(1.0))
+
+    assert total.tolist() == [3.0, 3.0]
+    assert returned.tolist() == [[1.0, 1.0]] * 3
+
+
 def test_scans_nest_and_take_gradients_within() -> None:
     def score(loc: Tensor) -> Tensor:
         return model.assess({"loc": loc, "y": DATA + 1.0}).score

@@ -30,7 +30,7 @@ from gen_dml import gen
 
 
 @gen
-def point(x: Tensor, slope: Tensor) -> Tensor:
+def point(x: Tensor, slope: float) -> Tensor:
     z = normal(slope, 1.0) @ "z"
     return normal(z * x, 1.0) @ "y"
 
@@ -61,7 +61,7 @@ XS = torch.tensor([0.5, -1.0, 0.3], dtype=torch.float64)
 
 def map_calls() -> list[Call[Any]]:
     points = Map(point)
-    return [points(xs, shared(slope)) for xs, slope in ((XS, 0.5), (XS[:2], 0.5), (XS, 1.5))]
+    return [points(xs, shared(slope)) for xs, slope in ((XS[:2], 0.5), (XS, 0.5), (XS[:2], 1.5))]
 
 
 def unfold_calls() -> list[Call[Any]]:
@@ -95,7 +95,7 @@ class Mutation(NamedTuple):
 
     owner: type[Any]
     method: str
-    mutant: Callable[[Method], Method]
+    mutant: Callable[[Method], Any]
     """Makes the wrong method of the right one."""
     calls: Callable[[], list[Call[Any]]]
 

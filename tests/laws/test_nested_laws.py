@@ -77,13 +77,13 @@ def kernels_in(language: Language) -> Any:
         return normal(slope * x + bend * x * x, 0.5) @ "y"
 
     @language
-    def walk(t: int, x: Number, drift: Number) -> Tensor:
+    def walk(t: int, x: Number, drift: Number) -> Number:
         x = normal(x + drift, 1.0) @ "x"
         normal(x, 0.5 + 0.1 * t) @ "y"
         return x
 
     @language
-    def jump(t: int, x: Number, drift: Number) -> Tensor:
+    def jump(t: int, x: Number, drift: Number) -> Number:
         by = normal(drift, 2.0) @ "by"
         return x + by
 
@@ -92,7 +92,7 @@ def kernels_in(language: Language) -> Any:
         return normal(x, 1.0 + by * by) @ "shifted"
 
     @language
-    def hidden(t: int, state: Number, stay: Number) -> Tensor:
+    def hidden(t: int, state: Number, stay: Number) -> Number:
         state = bernoulli(stay if state else 1.0 - stay) @ "state"
         bernoulli(0.8 if state else 0.3) @ "seen"
         return state
@@ -102,12 +102,12 @@ def kernels_in(language: Language) -> Any:
         return Switch(flag, other)(int(x), p) @ "part"
 
     @language
-    def switching_walk(t: int, x: Number, drift: Number) -> Tensor:
+    def switching_walk(t: int, x: Number, drift: Number) -> Number:
         is_jump = bernoulli(0.4) @ "is_jump"
         return Switch(walk, jump)(is_jump, t, x, drift) @ "part"
 
     @language
-    def row_of_lines(t: int, x: Number, xs: Sequence[Number]) -> Tensor:
+    def row_of_lines(t: int, x: Number, xs: Sequence[Number]) -> Number:
         ys = Map(line)(xs) @ "ys"
         return ys[0] + 0.1 * x
 

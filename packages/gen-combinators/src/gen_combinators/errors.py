@@ -59,8 +59,8 @@ class StepRetvalError(GenError, TypeError):
 
     def __init__(self, function: str, retval: object) -> None:
         super().__init__(
-            f"Expected the kernel of {function} to return a pair (carry, y), but it returned {brief(retval)}. "
-            f"A kernel that returns the carry only is one for Unfold."
+            f"Expected the kernel of {function} to return a pair (carry, y), but it returned "
+            f"{brief(retval)}. A kernel that returns the carry only is one for Unfold."
         )
 
 

@@ -48,7 +48,7 @@ class Mask(Branching[Concatenate[Flag, P], Masked[R_co]], Generic[P, R_co]):
             KernelError: `kernel` is no generative function.
         """
         (self.kernel,) = checked_branches("Mask", [kernel])
-        super().__init__(f"mask({self.kernel.name})", _signature(self.kernel.signature))
+        super().__init__(f"Mask({self.kernel.name})", _signature(self.kernel.signature))
 
     @property
     def parts(self) -> tuple[object, ...]:

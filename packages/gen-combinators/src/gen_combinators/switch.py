@@ -85,7 +85,7 @@ class Switch(Branching[Concatenate[Index, P], R_co], Generic[P, R_co]):
             KernelError: A branch is no generative function.
         """
         self.branches = checked_branches("Switch", branches)
-        super().__init__(f"switch({', '.join(b.name for b in branches)})", _signature(self.branches))
+        super().__init__(f"Switch({', '.join(b.name for b in branches)})", _signature(self.branches))
 
     @property
     def parts(self) -> tuple[object, ...]:

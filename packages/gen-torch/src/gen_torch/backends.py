@@ -47,7 +47,12 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
     add_missing_rules()
     on_cuda = _device_type(tensors) == "cuda"
     # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
-    options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": on_cuda}
+    options: dict[str, Any] = {
+        "fallback_random": True,
+        # Random draws inside a loop would change places.
+        "reorder_for_peak_memory": False,
+        "triton.cudagraphs": on_cuda,
+    }
     examples = _distinct(tensors)
     with torch.no_grad():
         try:

@@ -191,7 +191,23 @@ def _subgraph(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Subg
         graph: fx.GraphModule = reenter_make_fx(flat)(*[example.detach().clone() for example in examples])
     # An operation, so that a captured tensor is known to the function that is being staged.
     captured = tuple(tensor.detach() for tensor in lift(graph))
+    _copy_views_of_inputs(graph)
     return _Subgraph(graph, captured, *found[-1])
+
+
+def _copy_views_of_inputs(graph: fx.GraphModule) -> None:
+    """Copy outputs that are views of inputs, as of captured tensors, which no loop may return."""
+    (last,) = (node for node in graph.graph.nodes if node.op == "output")
+    for output in _outputs(graph):
+        source = output
+        while isinstance(source.target, torch._ops.OpOverload) and source.target.is_view:
+            source = source.all_input_nodes[0]
+        if source.op == "placeholder":
+            with graph.graph.inserting_before(last):
+                copy = graph.graph.call_function(torch.ops.aten.clone.default, (output,))
+            copy.meta = dict(output.meta)
+            last.replace_input_with(output, copy)
+    graph.recompile()
 
 
 def _has_gradient(sub: _Subgraph, tensors: Sequence[Tensor]) -> bool:
