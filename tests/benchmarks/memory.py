@@ -56,7 +56,7 @@ def raw_bytes(trace: Trace[Any]) -> int:
     """Return the bytes of arguments, values and scores of the elements."""
     first = trace.find((0,))
     assert first is not None
-    tensors = [*first.args, *(value for _, value in first.choices.leaves()), first.score]
+    tensors: list[Tensor] = [*first.args, *(value for _, value in first.choices.leaves()), first.score]
     return NUM_ELEMENTS * sum(tensor.element_size() for tensor in tensors)
 
 

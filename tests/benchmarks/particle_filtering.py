@@ -1,4 +1,4 @@
-"""A bootstrap particle filter of 100 steps and 100,000 particles, eager and compiled, against torch by hand."""
+"""A bootstrap particle filter of 100 steps and 100,000 particles, against torch by hand."""
 
 from __future__ import annotations
 

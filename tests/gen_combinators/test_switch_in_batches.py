@@ -172,7 +172,9 @@ def test_update_weighs_each_element_as_alone(name: str, given: str, new: Tensor)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("selection", [NONE, ALL, where(lambda path: "level" in path)], ids=["NONE", "ALL", "level"])
+@pytest.mark.parametrize(
+    "selection", [NONE, ALL, where(lambda path: "level" in path)], ids=["NONE", "ALL", "level"]
+)
 @pytest.mark.parametrize("new", [OLD, NEW], ids=["same", "changed"])
 def test_regenerate_weighs_each_element_as_alone(name: str, selection: Selection, new: Tensor) -> None:
     model = MODELS[name]

@@ -571,3 +571,10 @@ def test_a_foreign_choice_map_needs_only_the_primitives() -> None:
     assert (1, "below") in doubles.addresses()
     with pytest.raises(NoChoiceError, match="No choice at 7"):
         doubles[7]
+
+
+def test_a_long_level_of_a_tree_is_cut_short() -> None:
+    lines = str(choicemap({("y", i): 0.0 for i in range(2000)})).splitlines()
+
+    assert len(lines) == 32
+    assert lines[-2:] == ["    ├── 29: 0.0", "    └── ... 1,970 more"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from torch.distributions.constraints import Constraint
 from gen_core import (
     AddressCollisionError,
     Distribution,
+    MissingPackageError,
     UnvisitedConstraintsError,
     drawing,
     param,
@@ -223,6 +225,15 @@ def test_a_weight_that_is_no_number_is_reported_with_what_it_is_made_of(algorith
         UndefinedWeightError, match=f"weight of a particle of odd is {bad}, made of: (generate|particle)"
     ):
         algorithm(odd(), {"y": 0.0}, num_particles=2)
+
+
+def test_compiling_without_gen_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gen_torch", None)
+
+    with pytest.raises(
+        MissingPackageError, match=r"importance_sampling\(compile=True\) needs the package gen-torch"
+    ):
+        importance_sampling(model(), {"y": 1.0}, num_particles=3, compile=True)
 
 
 @dataclass(frozen=True)

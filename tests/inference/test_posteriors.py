@@ -6,8 +6,10 @@ from the means of batches for chains. With a right algorithm and a fresh seed, o
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,11 +18,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen_core import Call, Choices, Trace, select
+from gen_core import ANY, Call, Choices, Trace, select
 from gen_distributions import bernoulli, beta, categorical, multivariate_normal, normal, uniform
 from gen_dml import gen
 from gen_inflib import (
     Kernel,
+    annealed_smc,
     cycle,
     elliptical_slice,
     for_each,
@@ -405,6 +408,102 @@ def by(proposal: Any) -> Kernel[Any]:
     return partial(metropolis_hastings, proposal=proposal)
 
 
+# A hidden Markov model: the answer by enumeration.
+
+TRANSITION = torch.tensor([[0.8, 0.2], [0.3, 0.7]])
+EMISSION = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+EMITTED = [0, 2, 1, 2]
+
+
+@gen
+def hidden_markov(num_steps: int) -> None:
+    chances = torch.tensor([0.6, 0.4])
+    for t in range(num_steps):
+        z = categorical(chances) @ ("z", t)
+        categorical(EMISSION[z]) @ ("x", t)
+        chances = TRANSITION[z]
+
+
+@gen
+def read_emissions() -> None:
+    for t, x in enumerate(EMITTED):
+        categorical(EMISSION[:, x]) @ ("z", t)
+
+
+def hidden_markov_problem() -> Problem:
+    observed = {("x", t): x for t, x in enumerate(EMITTED)}
+    states = range(len(EMITTED))
+    latents = [
+        {("z", t): z for t, z in enumerate(zs)} for zs in itertools.product((0, 1), repeat=len(EMITTED))
+    ]
+    model = hidden_markov(len(EMITTED))
+    mean, log_evidence = enumerated(model, observed, latents, lambda latent: float(latent["z", 1]))
+    return Problem(
+        model=model,
+        observations=observed,
+        statistic=lambda trace: trace[("z", 1)].float(),
+        posterior_mean=mean,
+        log_evidence=log_evidence,
+        proposal=read_emissions(),
+        kernels={
+            "one selection": by(select(("z", ANY))),
+            "gibbs": cycle(*[lambda trace, t=t: gibbs(trace, ("z", t)) for t in states]),
+            "gibbs of blocks": cycle(
+                lambda trace: gibbs(trace, ("z", 0), ("z", 1)), lambda trace: gibbs(trace, ("z", 2), ("z", 3))
+            ),
+        },
+        posterior_variance=mean * (1 - mean),
+    )
+
+
+# A linear-Gaussian state space model: the answer by the Kalman filter.
+
+DRIFT, NOISE = 0.9, 1.0
+MEASURED = [0.3, -0.8, 1.2]
+
+
+@gen
+def state_space(num_steps: int) -> Any:
+    z: Any = 0.0
+    for t in range(num_steps):
+        z = normal(DRIFT * z, 1.0) @ ("z", t)
+        normal(z, NOISE) @ ("y", t)
+    return z
+
+
+@gen
+def near_measurements() -> None:
+    for t, y in enumerate(MEASURED):
+        normal(0.6 * y, 1.0) @ ("z", t)
+
+
+def state_space_problem() -> Problem:
+    mean, variance, log_evidence = 0.0, 0.0, 0.0
+    for y in MEASURED:
+        mean, variance = DRIFT * mean, DRIFT**2 * variance + 1
+        total = variance + NOISE**2
+        log_evidence -= 0.5 * (math.log(2 * math.pi * total) + (y - mean) ** 2 / total)
+        gain = variance / total
+        mean, variance = mean + gain * (y - mean), (1 - gain) * variance
+    states = select(("z", ANY))
+    return Problem(
+        model=state_space(len(MEASURED)),
+        observations={("y", t): y for t, y in enumerate(MEASURED)},
+        statistic=lambda trace: trace[("z", len(MEASURED) - 1)],
+        posterior_mean=mean,
+        log_evidence=log_evidence,
+        proposal=near_measurements(),
+        kernels={
+            "one at a time": cycle(*[by(select(("z", t))) for t in range(len(MEASURED))]),
+            "random walk": partial(random_walk, selection=states, scale=0.6),
+            "slice": partial(slice_sampling, selection=states, width=1.5),
+            "hmc": partial(hmc, selection=states, step_size=0.4, num_leapfrogs=3),
+            "nuts": partial(nuts, selection=states, step_size=0.4),
+        },
+        posterior_variance=variance,
+    )
+
+
 def enumerated(
     model: Call[Any],
     observed: dict[Any, Any],
@@ -424,6 +523,8 @@ PROBLEMS = {
     "beta": beta_problem(),
     "vector": vector_problem(),
     "mixture": mixture_problem(),
+    "hidden_markov": hidden_markov_problem(),
+    "state_space": state_space_problem(),
 }
 CHAINS = [(problem, kernel) for problem, known in PROBLEMS.items() for kernel in known.kernels]
 
@@ -471,6 +572,37 @@ def test_importance_resampling_agrees_with_the_known_answer(name: str, with_prop
     )
     ratios = (torch.stack([run.log_marginal_likelihood for run in runs]) - problem.log_evidence).exp()
     assert abs(ratios.mean() - 1) < NUM_STANDARD_ERRORS * ratios.std() / math.sqrt(len(runs))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_annealing_agrees_with_the_known_answer(name: str, dtype: torch.dtype) -> None:
+    problem = PROBLEMS[name]
+    kernel = next(iter(problem.kernels.values()))
+    torch.manual_seed(5)
+
+    with default_dtype(dtype):
+        runs = [
+            annealed_smc(problem.model, problem.observations, kernel, num_particles=40, num_moves=2)
+            for _ in range(15)
+        ]
+        values = torch.stack([run.expectation(problem.statistic) for run in runs]).double()
+
+    # With 40 particles the bias is of the order of 1/40 standard deviation, well inside 4/sqrt(15).
+    error = values.std() / math.sqrt(len(runs))
+    assert abs(values.mean() - problem.posterior_mean) < NUM_STANDARD_ERRORS * error
+    ratios = (torch.stack([run.log_marginal_likelihood for run in runs]) - problem.log_evidence).exp()
+    assert abs(ratios.mean() - 1) < NUM_STANDARD_ERRORS * ratios.std() / math.sqrt(len(runs))
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize(("name", "kernel"), CHAINS)

@@ -56,6 +56,8 @@ class ChoiceMap(ABC):
     @property
     def is_empty(self) -> bool:
         """Whether there is no choice."""
+        if type(self) is Branch:  # the first leaf decides, most often
+            return all(type(child) is not Leaf and child.is_empty for child in self._children.values())
         return not self.is_leaf and all(self.child(key).is_empty for key in self.child_keys())
 
     @final

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gen_core.choicemap import ChoiceMap
 
 _LIMIT = 10  # choices on one line
+_LONG = 40  # keys at one level of a tree; of more, the first are shown
+_SHOWN = 30
 
 
 def describe(value: object) -> str:
@@ -40,15 +42,19 @@ def draw(choices: ChoiceMap, label: Callable[[Path, Any], str] = lambda path, va
 
 
 def _lines(choices: ChoiceMap, path: Path, label: Callable[[Path, Any], str]) -> Iterator[str]:
-    children = [(key, choices.child(key)) for key in choices.child_keys()]
+    keys = choices.child_keys()
+    shown = keys if len(keys) <= _LONG else islice(keys, _SHOWN)
+    children = [(key, choices.child(key)) for key in shown]
     children = [(key, child) for key, child in children if not child.is_empty]
     for position, (key, child) in enumerate(children, start=1):
-        is_last = position == len(children)
+        is_last = position == len(children) and len(keys) <= _LONG
         at = (*path, key)
         value = f": {label(at, child.value)}" if child.is_leaf else ""
         yield f"{'└── ' if is_last else '├── '}{key!r}{value}"
         for line in () if child.is_leaf else _lines(child, at, label):
             yield f"{'    ' if is_last else '│   '}{line}"
+    if len(keys) > _LONG:
+        yield f"└── ... {len(keys) - _SHOWN:,} more"
 
 
 def _number(value: Tensor) -> str | None:

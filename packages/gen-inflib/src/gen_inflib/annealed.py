@@ -1,9 +1,10 @@
-"""Annealed sequential Monte Carlo: from the prior to the posterior, one power of the likelihood after another."""
+"""Annealed sequential Monte Carlo: from prior to posterior through powers of the likelihood."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -61,9 +62,9 @@ def annealed_smc(
         PowersError: The powers do not increase from above 0 to 1.
         ImpossibleObservationsError: Every particle has likelihood zero.
 
-    Source: Neal, Annealed importance sampling, Statistics and Computing 11 (2001); Del Moral, Doucet and Jasra,
-        Sequential Monte Carlo samplers, JRSS B 68 (2006), and for the choice of powers their An adaptive
-        sequential Monte Carlo method, Statistics and Computing 22 (2012).
+    Source: Neal, Annealed importance sampling, Statistics and Computing 11 (2001); Del Moral, Doucet and
+        Jasra, Sequential Monte Carlo samplers, JRSS B 68 (2006), and for the choice of powers their An
+        adaptive sequential Monte Carlo method, Statistics and Computing 22 (2012).
     """
     _check_powers(powers)
     given = choicemap(observations)
@@ -133,6 +134,6 @@ def _check_powers(powers: Sequence[float] | None) -> None:
     if powers is None:
         return
     every = [0.0, *powers]
-    increases = all(a < b for a, b in zip(every, every[1:], strict=False))
+    increases = all(a < b for a, b in pairwise(every))
     if not powers or not increases or every[-1] != 1:
         raise PowersError(powers)

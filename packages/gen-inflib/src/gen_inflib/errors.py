@@ -253,11 +253,11 @@ class DiscardError(GenError, ValueError):
     """A step of sequential Monte Carlo replaced or removed choices, and nobody says how to go back."""
 
     def __init__(self, model: str, paths: Sequence[Path]) -> None:
-        first = ", ".join(map(show, paths[:3]))
+        first = ", ".join(map(show, paths[:3])) + (", ..." if len(paths) > 3 else "")
         super().__init__(
-            f"Extending {model} replaced or removed the choices at {first}{', ...' if len(paths) > 3 else ''}. "
-            f"Give `backward`, which proposes the old values from the new trace; or constrain and propose "
-            f"new choices only, and move old ones with `rejuvenate`."
+            f"Extending {model} replaced or removed the choices at {first}. Give `backward`, which proposes "
+            f"the old values from the new trace; or constrain and propose new choices only, and move old "
+            f"ones with `rejuvenate`."
         )
 
 

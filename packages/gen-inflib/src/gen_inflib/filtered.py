@@ -60,7 +60,7 @@ class Filtered(Generic[R_co]):
         return torch.stack([past.log_total for past in self._history()])
 
     def expectation(self, function: Callable[[Any], Tensor]) -> Tensor:
-        """Return the weighted mean of a function of what the last step carried on, for all particles at once."""
+        """Return the weighted mean of a function of what the last step carried on, of all particles."""
         values = function(self.state)
         mean: Tensor = torch.tensordot(self.log_weights.exp().to(values), values, 1)
         return mean

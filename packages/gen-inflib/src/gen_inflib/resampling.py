@@ -62,7 +62,7 @@ def _at(weights: Tensor, positions_below: Callable[[Tensor], Tensor], num: int) 
     ends = positions_below(cumulative / cumulative[-1])
     # Rounding, and a position of 0, must not give anything to a particle without weight at either end.
     ends = torch.where(cumulative >= cumulative[-1], num, torch.where(cumulative > 0, ends, 0)).long()
-    # One descendant for each end that lies at or before it: a sort of counting, many times faster than search.
+    # One descendant for each end that lies at or before it: counting, which is faster than search.
     passed = torch.zeros(num + 1, dtype=torch.int64, device=weights.device)
     passed = passed.scatter_add(0, ends, torch.ones_like(ends))
     return passed[:num].cumsum(0)

@@ -19,7 +19,17 @@ from gen_core import Distribution, GenerativeFunction
 
 MISSING = object()
 _SCALARS = (int, float, str, bool, bytes, complex, type(None), torch.dtype, torch.device)
-_SKIPPED_MODULES = ("torch", "gen_core", "gen_distributions", "gen_dml", "gen_sml", "gen_torch", "math", "builtins")
+_SKIPPED_MODULES = (
+    "torch",
+    "gen_core",
+    "gen_distributions",
+    "gen_dml",
+    "gen_sml",
+    "gen_combinators",
+    "gen_torch",
+    "math",
+    "builtins",
+)
 _CONTAINERS = (list, tuple, dict)
 
 
