@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
+Run = Callable[..., str]
 PACKAGES = ("gen-gaussians", "gen-pipelines")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder into which pip has installed the wheels of both packages."""
-    wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
-    for package in PACKAGES:
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
-        subprocess.run(build, cwd=HERE / package, check=True, capture_output=True)
-    pip = [sys.executable, "-m", "pip", "--isolated", "install", "--quiet", "--no-deps", "--no-index"]
-    found = map(str, wheels.glob("*.whl"))
-    subprocess.run([*pip, "--target", str(target), *found], check=True, capture_output=True)
-    return target
-
-
-def run(site: Path, program: str, **variables: str) -> str:
-    """Run a program with the installed packages, and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", **variables}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "GenWarning" not in done.stderr
-    return done.stdout.strip()
-
-
-def test_combinators_of_a_plugin_stand_beside_the_built_in_ones(site: Path) -> None:
+def test_combinators_of_a_plugin_stand_beside_the_built_in_ones(run: Run) -> None:
     program = """
 from gen_core import plugins
 import gen_combinators
@@ -45,10 +20,10 @@ print("pipeline" in plugins.combinators, plugins.combinator("pipeline").__module
 print(plugins.combinator("recurse") is gen_combinators.Recurse)
 """
 
-    assert run(site, program).splitlines() == ["True gen_pipelines.pipeline", "True"]
+    assert run(program).splitlines() == ["True gen_pipelines.pipeline", "True"]
 
 
-def test_a_combinator_of_a_plugin_keeps_the_laws(site: Path) -> None:
+def test_a_combinator_of_a_plugin_keeps_the_laws(run: Run) -> None:
     program = """
 import torch
 from gen_core import plugins
@@ -74,10 +49,10 @@ check_laws(coins(0.4), other_calls=[coins(0.7)], finite=True)
 print("kept")
 """
 
-    assert run(site, program) == "kept"
+    assert run(program) == "kept"
 
 
-def test_combinators_of_a_plugin_and_built_in_ones_nest(site: Path) -> None:
+def test_combinators_of_a_plugin_and_built_in_ones_nest(run: Run) -> None:
     program = """
 import torch
 from gen_core import plugins
@@ -103,10 +78,10 @@ check_laws(pipeline(tree, noisy)(1), laws=range(1, 14))
 print("kept")
 """
 
-    assert run(site, program) == "kept"
+    assert run(program) == "kept"
 
 
-def test_a_regenerate_for_a_type_of_somebody_else_keeps_the_laws(site: Path) -> None:
+def test_a_regenerate_for_a_type_of_somebody_else_keeps_the_laws(run: Run) -> None:
     program = """
 from gen_core.testing import check_laws
 from gen_gaussians import walk
@@ -114,10 +89,10 @@ check_laws(walk(3, 1.0), other_calls=[walk(5, 0.5), walk(0, 1.0)])
 print("kept")
 """
 
-    assert run(site, program) == "kept"
+    assert run(program) == "kept"
 
 
-def test_a_regenerate_of_a_plugin_visits_only_what_is_selected(site: Path) -> None:
+def test_a_regenerate_of_a_plugin_visits_only_what_is_selected(run: Run) -> None:
     program = """
 from gen_core import select
 from gen_gaussians import walk
@@ -126,7 +101,7 @@ moved = trace.regenerate(select(40)).trace
 print([t for t in range(100) if moved.steps[t,] is not trace.steps[t,]])
 """
 
-    assert run(site, program) == "[40, 41]"
+    assert run(program) == "[40, 41]"
     # Without the plugin, the whole walk is run again.
-    derived = run(site, program, GEN_PLUGINS_DISABLED="pipelines")
+    derived = run(program, GEN_PLUGINS_DISABLED="pipelines")
     assert len(derived.split(",")) == 100

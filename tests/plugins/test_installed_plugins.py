@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
+Run = Callable[..., str]
 PACKAGES = ("gen-gaussians", "gen-fast-walks")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder into which pip has installed the wheels of both packages."""
-    wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
-    for package in PACKAGES:
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
-        subprocess.run(build, cwd=HERE / package, check=True, capture_output=True)
-    pip = [sys.executable, "-m", "pip", "--isolated", "install", "--quiet", "--no-deps", "--no-index"]
-    found = map(str, wheels.glob("*.whl"))
-    subprocess.run([*pip, "--target", str(target), *found], check=True, capture_output=True)
-    return target
-
-
-def run(site: Path, program: str, **variables: str) -> str:
-    """Run a program with the installed packages, and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(site), **variables}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "GenWarning" not in done.stderr
-    return done.stdout.strip()
-
-
-def test_a_distribution_is_found_through_its_entry_point(site: Path) -> None:
+def test_a_distribution_is_found_through_its_entry_point(run: Run) -> None:
     program = """
 from gen_core import plugins
 skew_normal = plugins.distribution("skew_normal")
 print("skew_normal" in plugins.distributions, type(skew_normal.family).__module__)
 """
 
-    assert run(site, program) == "True gen_gaussians.skew_normal"
+    assert run(program) == "True gen_gaussians.skew_normal"
 
 
-def test_a_distribution_of_a_plugin_keeps_the_laws_and_follows_its_density(site: Path) -> None:
+def test_a_distribution_of_a_plugin_keeps_the_laws_and_follows_its_density(run: Run) -> None:
     program = """
 import torch
 from gen_core import plugins
@@ -59,10 +35,10 @@ check_samples(skew_normal, 0.5, 2.0, 3.0)
 print("kept")
 """
 
-    assert run(site, program) == "kept"
+    assert run(program) == "kept"
 
 
-def test_a_distribution_of_a_plugin_is_used_in_models_batched_and_saved(site: Path) -> None:
+def test_a_distribution_of_a_plugin_is_used_in_models_batched_and_saved(run: Run) -> None:
     program = """
 import io
 import torch
@@ -82,10 +58,10 @@ file.seek(0)
 print(load(file).gen_fn is skew_normal)
 """
 
-    assert run(site, program) == "True"
+    assert run(program) == "True"
 
 
-def test_a_bad_parameter_of_a_plugin_is_named_with_its_address(site: Path) -> None:
+def test_a_bad_parameter_of_a_plugin_is_named_with_its_address(run: Run) -> None:
     program = """
 from gen_core import ParameterError
 from gen_dml import gen
@@ -101,12 +77,12 @@ except ParameterError as error:
     print(error)
 """
 
-    assert run(site, program) == (
+    assert run(program) == (
         "Expected `scale` of skew_normal to be positive, but got -1.0, at address 'x' in model."
     )
 
 
-def test_an_edit_for_a_type_of_somebody_else_is_used_and_keeps_the_laws(site: Path) -> None:
+def test_an_edit_for_a_type_of_somebody_else_is_used_and_keeps_the_laws(run: Run) -> None:
     program = """
 import gen_fast_walks.regenerate as edit
 from gen_core.testing import check_laws
@@ -115,12 +91,12 @@ check_laws(walk(3, 1.0), other_calls=[walk(5, 0.5), walk(0, 1.0)])
 print(edit.num_uses > 0)
 """
 
-    assert run(site, program) == "True"
+    assert run(program) == "True"
     # The room that is derived without the plugin keeps them as well.
-    assert run(site, program, GEN_PLUGINS_DISABLED="fast_walks") == "False"
+    assert run(program, GEN_PLUGINS_DISABLED="fast_walks") == "False"
 
 
-def test_a_disabled_plugin_is_not_found(site: Path) -> None:
+def test_a_disabled_plugin_is_not_found(run: Run) -> None:
     program = """
 from gen_core import UnknownNameError, plugins
 try:
@@ -129,12 +105,12 @@ except UnknownNameError as error:
     print(error)
 """
 
-    disabled = run(site, program, GEN_PLUGINS_DISABLED="gaussians")
+    disabled = run(program, GEN_PLUGINS_DISABLED="gaussians")
 
     assert disabled.startswith("There is no distribution named 'skew_normal'.")
 
 
-def test_a_plugin_that_breaks_after_its_installation_is_named(site: Path, tmp_path: Path) -> None:
+def test_a_plugin_that_breaks_after_its_installation_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "gen_gaussians").mkdir()
     (tmp_path / "gen_gaussians" / "__init__.py").write_text("raise ImportError('needs another gen-core')")
     program = f"""
@@ -151,7 +127,7 @@ for warning in caught:
     print(warning.message)
 """
 
-    found = run(site, program, GEN_PLUGINS_DISABLED="fast_walks")
+    found = run(program, GEN_PLUGINS_DISABLED="fast_walks")
 
     failure, warning = found.splitlines()
     assert "plugins are broken and were not loaded: gaussians (gen-gaussians 0.3.1)." in failure

@@ -68,12 +68,13 @@ from gen_inflib.mala import mala
 from gen_inflib.map_optimize import Optimized, map_optimize
 from gen_inflib.mcmc import mcmc
 from gen_inflib.metrics import IDENTITY, Metric, dense_metric, diagonal_metric
-from gen_inflib.metropolis_hastings import MetropolisHastingsInfo, Proposal, metropolis_hastings
+from gen_inflib.metropolis_hastings import MetropolisHastingsInfo, metropolis_hastings
 from gen_inflib.nuts import NutsInfo, nuts
 from gen_inflib.particle_filter import particle_filter
 from gen_inflib.particle_gibbs import ParticleGibbsInfo, particle_gibbs
 from gen_inflib.pointwise import pointwise_log_likelihood
 from gen_inflib.predictive import posterior_predictive, prior_predictive
+from gen_inflib.proposal import Proposal
 from gen_inflib.random_walk import random_walk
 from gen_inflib.resampling import Resampler, multinomial, residual, stratified, systematic
 from gen_inflib.reversal import declare_reversal, reversed_kernel

@@ -17,8 +17,9 @@ from gen_core.judge import judge_selection
 from gen_core.readable import values_are_readable
 from gen_inflib.accept import accept_or_stay
 from gen_inflib.errors import InvolutionError, NotANumberError
-from gen_inflib.metropolis_hastings import MetropolisHastingsInfo, Proposal, call_of, way_back
+from gen_inflib.metropolis_hastings import MetropolisHastingsInfo, call_of, way_back
 from gen_inflib.points import check_structure
+from gen_inflib.proposal import Proposal
 
 R = TypeVar("R")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,14 +14,12 @@ from gen_core.readable import values_are_readable
 from gen_inflib.accept import accept_or_stay
 from gen_inflib.errors import ProposalError, UndefinedWeightError
 from gen_inflib.kernel import brief
+from gen_inflib.proposal import Proposal
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 FORWARD = "score of the proposal"
-
-Proposal: TypeAlias = Callable[[Trace[R]], Call[Any]]
-"""A generative function of the current trace, or any function from it to a call."""
 
 
 class MetropolisHastingsInfo(NamedTuple):

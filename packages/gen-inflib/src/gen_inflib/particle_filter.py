@@ -9,8 +9,9 @@ from gen_core import Call, Choices
 from gen_inflib.errors import CountError
 from gen_inflib.importance import importance_sampling
 from gen_inflib.kernel import Kernel
+from gen_inflib.proposal import Proposal
 from gen_inflib.resampling import Resampler, systematic
-from gen_inflib.sequential import Proposal, extend, rejuvenate, resample
+from gen_inflib.sequential import extend, rejuvenate, resample
 from gen_inflib.weighted import Weighted
 
 R = TypeVar("R")
@@ -24,7 +25,7 @@ def particle_filter(
     *,
     num_particles: int,
     first_proposal: Call[Any] | None = None,
-    proposal: Proposal | None = None,
+    proposal: Proposal[Any] | None = None,
     method: Resampler = systematic,
     threshold: float | None = 0.5,
     rejuvenation: Kernel[R] | None = None,

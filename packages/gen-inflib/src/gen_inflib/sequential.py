@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,13 +24,11 @@ from gen_inflib.counts import check_count
 from gen_inflib.errors import DiscardError
 from gen_inflib.kernel import Kernel
 from gen_inflib.particles import Crowd, move_crowd
+from gen_inflib.proposal import Proposal
 from gen_inflib.resampling import Resampler, systematic
 from gen_inflib.weighted import Weighted, check_weights, taken, weighted
 
 R = TypeVar("R")
-
-Proposal: TypeAlias = Callable[[Trace[Any]], Call[Any]]
-"""A generative function of a trace, or any function from a trace to a call."""
 
 
 def extend(
@@ -38,8 +36,8 @@ def extend(
     model: Call[R] | Callable[[Trace[Any]], Call[R]],
     observations: Choices = EMPTY,
     *,
-    proposal: Proposal | None = None,
-    backward: Proposal | None = None,
+    proposal: Proposal[Any] | None = None,
+    backward: Proposal[Any] | None = None,
     argdiffs: Diff | Mapping[str, Diff] | None = None,
 ) -> Weighted[R]:
     """Move every particle to the model's next arguments and observations.
@@ -162,9 +160,9 @@ def rejuvenate(particles: Weighted[R], kernel: Kernel[R], *, times: int = 1) -> 
 
 def rejuvenate_and_reweight(
     particles: Weighted[R],
-    proposal: Selection | Proposal,
+    proposal: Selection | Proposal[Any],
     *,
-    backward: Proposal | None = None,
+    backward: Proposal[Any] | None = None,
 ) -> Weighted[R]:
     """Move every particle without ever rejecting; weights take up what a rejection would correct.
 
@@ -205,7 +203,7 @@ def _reweighted(particles: Weighted[Any], crowd: Crowd) -> Weighted[Any]:
 
 
 def _proposed(
-    proposal: Proposal | None, trace: Trace[Any], observations: ChoiceMap
+    proposal: Proposal[Any] | None, trace: Trace[Any], observations: ChoiceMap
 ) -> tuple[ChoiceMap, Tensor | float]:
     if proposal is None:
         return observations, 0.0
@@ -218,7 +216,7 @@ def _proposed(
         raise
 
 
-def _way_back(backward: Proposal | None, trace: Trace[Any], discard: ChoiceMap) -> Tensor | float:
+def _way_back(backward: Proposal[Any] | None, trace: Trace[Any], discard: ChoiceMap) -> Tensor | float:
     if backward is not None:
         return backward(trace).assess(discard).score
     if not discard.is_empty:
