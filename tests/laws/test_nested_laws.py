@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -389,6 +390,9 @@ IN_COLUMNS = [
 ]
 """Rows of which something is held in columns, or must not be."""
 STAGED = ["Map of Map", "Unfold of Map"]
+THOROUGH = dict(zip(NESTED, itertools.cycle(["static", "dynamic"])))
+"""For each row the language in which all laws are checked; in the other, those of single runs are."""
+OTHER = {"static": "dynamic", "dynamic": "static"}
 QUICK = set(range(1, 14)) - {6, 7}
 """The laws of single runs, without those that enumerate."""
 
@@ -407,14 +411,15 @@ def check_quickly(row: Row, kernels: Any) -> None:
     check_laws(call, other_calls=others, laws=QUICK & row.flags.get("laws", QUICK))
 
 
-@pytest.mark.parametrize("name", NESTED)
-def test_combinators_of_combinators_keep_the_laws_of_single_runs(name: str) -> None:
-    check_quickly(NESTED[name], LANGUAGES["static"])
+@pytest.mark.parametrize(
+    ("name", "language"), [(name, OTHER[thorough]) for name, thorough in THOROUGH.items()]
+)
+def test_combinators_of_combinators_keep_the_laws_of_single_runs(name: str, language: str) -> None:
+    check_quickly(NESTED[name], LANGUAGES[language])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize(("name", "language"), THOROUGH.items())
 def test_combinators_of_combinators_keep_all_laws(name: str, language: str) -> None:
     check(NESTED[name], LANGUAGES[language])
 
@@ -440,7 +445,7 @@ def test_combinators_of_combinators_in_columns_keep_the_laws_of_single_runs(name
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("columns")
-@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("name", IN_COLUMNS)
 def test_combinators_of_combinators_in_columns_keep_all_laws(name: str) -> None:
     check(NESTED[name], LANGUAGES["static"])
 
