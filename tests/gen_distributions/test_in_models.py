@@ -25,7 +25,7 @@ def assert_scores_are_its_own(calls: list[Call[Any]]) -> None:
 
     expected = [call.gen_fn.log_prob(trace[i], *call.args, **call.kwargs) for i, call in enumerate(calls)]  # type: ignore[attr-defined]
     scores = torch.stack([trace.subtrace(i).score for i in range(len(calls))])
-    torch.testing.assert_close(scores.double(), torch.stack(expected).double())
+    torch.testing.assert_close(scores.float(), torch.stack(expected).float())
 
 
 def test_choices_of_every_distribution_get_their_own_score(case: Any) -> None:

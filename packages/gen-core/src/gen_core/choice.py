@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gen_core.choicemap import Leaf
 from gen_core.diff import retval_version_of, same_arguments, version_of
+from gen_core.numbers import as_score
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ChoiceTrace(Trace[T]):
 
     __slots__ = ("_sum_of_versions",)
 
-    _score: Any  # None until scored; then a tensor, or a column of scores and a row in it.
+    _score: Any  # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
 
     def __init__(self, call: Call[Any], value: T) -> None:
         """Record a value; its score must be set before anybody else sees the trace."""
@@ -45,7 +46,23 @@ class ChoiceTrace(Trace[T]):
             column, row = score
             # The last dimension: in a batch of traces there are others before it.
             score = column.select(-1, row)
+        elif type(score) is float:
+            score = as_score(self, score)
         return score  # type: ignore[no-any-return]
+
+    @property
+    def held_score(self) -> Any:
+        """The score in tensors, as it is held: one, or a column of scores and a row in it."""
+        return self.score if type(self._score) is float else self._score
+
+    @property
+    def score_number(self) -> float:
+        """The same as a Python number; waits for the device that it is on."""
+        score = self._score
+        if type(score) is float:
+            return score
+        number: float = self.score.item()
+        return number
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -66,6 +83,10 @@ class ChoiceTrace(Trace[T]):
     def find(self, path: Path) -> ChoiceTrace[T] | None:
         """Return this trace for the empty path."""
         return self if path == () else None
+
+    def unvisited(self, constraints: ChoiceMap) -> list[Path]:
+        """Return the addresses of constraints that are not at the one choice."""
+        return [] if constraints.is_leaf else constraints.paths()
 
     def is_intact(self) -> bool:
         """Return whether neither the value nor an argument was changed in place since the choice."""

@@ -56,8 +56,11 @@ class ChoiceMap(ABC):
     @property
     def is_empty(self) -> bool:
         """Whether there is no choice."""
-        if type(self) is Branch:  # the first leaf decides, most often
-            return all(type(child) is not Leaf and child.is_empty for child in self._children.values())
+        if type(self) is Branch:  # without a generator: the first child decides, most often
+            for child in self._children.values():  # noqa: SIM110
+                if type(child) is Leaf or not child.is_empty:
+                    return False
+            return True
         return not self.is_leaf and all(self.child(key).is_empty for key in self.child_keys())
 
     @final

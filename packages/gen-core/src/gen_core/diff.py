@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeAlias, final
 
 from torch import Tensor
@@ -122,14 +123,14 @@ def is_same(old: Any, new: Any) -> bool:
     """Return whether two values are the same, apart from changes in place: see `compare`."""
     if isinstance(new, Tensor):
         return new is old
-    kind = type(new)
+    kind: Any = type(new)
     if kind is not type(old):
         return False
     if kind in _SCALARS:
         return bool(old == new)
     if isinstance(new, tuple):
         return len(old) == len(new) and all(map(is_same, old, new))
-    parts = _frozen_parts(new)
+    parts = _frozen_parts(kind)  # type: ignore[arg-type]  # every class is hashable
     if parts is not None:
         return all(is_same(getattr(old, name), getattr(new, name)) for name in parts)
     if getattr(kind, "is_generative_function", False):
@@ -146,12 +147,12 @@ def version_of(value: object) -> int:
     """
     if isinstance(value, Tensor):
         return value._version
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _SCALARS or kind is list or kind is dict:
         return 0
     if isinstance(value, tuple):
         return sum(map(version_of, value))
-    parts = _frozen_parts(value)
+    parts = _frozen_parts(kind)
     return 0 if parts is None else sum(version_of(getattr(value, name)) for name in parts)
 
 
@@ -203,12 +204,13 @@ def _same_leaves(old: Any, new: Any) -> bool:
     return is_same(old, new)
 
 
-def _frozen_parts(value: Any) -> list[str] | None:
-    """Return the field names of a frozen dataclass, None for anything else."""
-    params = getattr(value, "__dataclass_params__", None)
-    if params is None or not params.frozen or isinstance(value, type):
+@lru_cache(1024)
+def _frozen_parts(kind: Any) -> list[str] | None:
+    """Return the field names of a class of frozen dataclasses, None for any other class."""
+    params = getattr(kind, "__dataclass_params__", None)
+    if params is None or not params.frozen:
         return None
-    return [part.name for part in fields(value)]
+    return [part.name for part in fields(kind)]
 
 
 def _nothing_is_known(old: object, new: object, old_version: int) -> Diff:

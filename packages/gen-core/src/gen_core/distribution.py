@@ -13,6 +13,7 @@ from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs
 from gen_core.draw import draw
 from gen_core.errors import MissingChoiceError
 from gen_core.interface import GenerativeFunction
+from gen_core.numbers import LogProbOfNumbers
 from gen_core.results import Generated, Updated
 from gen_core.scoring import given_value, log_density, score_choices
 
@@ -42,6 +43,10 @@ class Distribution(GenerativeFunction[P, T]):
         """Make a generative function of a family; the signature is that of `family.sample`."""
         super().__init__(family.name, inspect.signature(family.sample))
         self.family = family
+        self.of_numbers: LogProbOfNumbers | None = (
+            getattr(family, "log_prob_of_numbers", None) if family.invalid_is_nan else None
+        )
+        """What scores choices of one number faster than tensors do, if the family has it."""
 
     @property
     def reference(self) -> str | None:

@@ -44,6 +44,10 @@ class Family(Protocol[P, T]):
     `arg_constraints[name].event_dim`. Any number of leading dimensions is allowed everywhere,
     which lets many choices be scored by one call.
 
+    One optional method makes choices of one number several times faster to score one at a time:
+    `log_prob_of_numbers(value, *parameters) -> float`, the same as `log_prob` in Python's arithmetic
+    (`gen_core/numbers.py` says what it may leave to tensors). It is used where `invalid_is_nan`.
+
     Only `sample` and `log_prob` are held to `P` by type checkers, which infer it from them: one member
     that takes any arguments, as inherited defaults do, would make the arguments of every call unchecked.
     """

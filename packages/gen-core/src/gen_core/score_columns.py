@@ -39,14 +39,14 @@ def score_columns(choices: Sequence[ChoiceTrace[Any]]) -> ScoreColumns:
 
 
 def _kind(choice: ChoiceTrace[Any]) -> object:
-    score = choice._score
+    score = choice.held_score
     column = score[0] if type(score) is tuple else score
     # While torch maps trees, anything may stand for a tensor.
     return (column.dtype, column.device) if isinstance(column, Tensor) else id(column)
 
 
 def _column(choices: list[ChoiceTrace[Any]]) -> Any:
-    first = choices[0]._score
+    first = choices[0].held_score
     if type(first) is not tuple:
         return _stacked(choices) if isinstance(first, Tensor) else first
     column = first[0]

@@ -19,6 +19,7 @@ from gen_core.arguments import NO_KWARGS
 from gen_core.choice import ChoiceTrace
 from gen_core.errors import ChangedInPlaceError, ParameterError
 from gen_core.given import GivenBy
+from gen_core.numbers import are_plain, number_score
 from gen_core.readable import elements_of_batches, is_compiling, stack_rows, values_are_readable
 from gen_core.shapes import check_shape
 from gen_core.totals import total_dtype
@@ -33,6 +34,8 @@ STACKED_ELEMENTS = 4096
 it saves."""
 FEW_CHOICES = 3
 """So many choices of one distribution are scored one by one: stacking them takes longer."""
+NUMBERS = 32
+"""So many choices are looked through for those of one number; many more are scored faster in stacks."""
 FUSED_CHOICES = 8
 """So many choices of one distribution are scored one by one in a compiled program, where operations on one
 choice fuse with what comes before and after, and stacks do not. More would take long to compile."""
@@ -50,20 +53,40 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
         ParameterError: A parameter is outside its constraint; names it and the address.
         ChangedInPlaceError: A value or an argument was changed after the choice was made.
     """
-    if len(choices) == 1:
-        if not choices[0].is_intact():
-            raise ChangedInPlaceError(model, paths[0])
-        return _Group(choices, paths, model).score_one(0)
-    groups: dict[int, list[int]] = {}
     for row, choice in enumerate(choices):
         if not choice.is_intact():
             raise ChangedInPlaceError(model, paths[row])
-        groups.setdefault(id(choice.gen_fn), []).append(row)
+    sum_of_numbers = 0.0
+    left: Sequence[int] = range(len(choices))
+    if len(choices) <= NUMBERS and are_plain():
+        sum_of_numbers, left = _score_numbers(choices)
     total = None
-    for rows in groups.values():
-        group = _Group([choices[row] for row in rows], [paths[row] for row in rows], model)
-        total = group.score() if total is None else total + group.score()
-    return torch.zeros((), dtype=torch.float64) if total is None else total
+    if len(left) == 1:
+        total = _Group([choices[left[0]]], [paths[left[0]]], model).score_one(0)
+    else:
+        groups: dict[int, list[int]] = {}
+        for row in left:
+            groups.setdefault(id(choices[row].gen_fn), []).append(row)
+        for rows in groups.values():
+            group = _Group([choices[row] for row in rows], [paths[row] for row in rows], model)
+            total = group.score() if total is None else total + group.score()
+    if total is None:
+        return torch.scalar_tensor(sum_of_numbers, dtype=torch.float64)
+    return total if sum_of_numbers == 0.0 else total + sum_of_numbers
+
+
+def _score_numbers(choices: Sequence[ChoiceTrace[Any]]) -> tuple[float, list[int]]:
+    """Score choices of one number, and return the sum, and the rows of all others."""
+    total, left = 0.0, []
+    for row, choice in enumerate(choices):
+        log_prob = choice._call.gen_fn.of_numbers  # type: ignore[attr-defined]
+        score = None if log_prob is None else number_score(choice, log_prob)
+        if score is None:
+            left.append(row)
+        else:
+            choice._score = score
+            total += score
+    return total, left
 
 
 def sum_scores(choices: Sequence[ChoiceTrace[Any]]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -53,6 +54,15 @@ class Bernoulli(TensorFamily):
             # The sign as a factor: half the time of torch.where and its gradient.
             return log_sigmoid(given * torch.rsub(value.to(given.dtype), -1, alpha=-2))
         return nan_unless((given >= 0) & (given <= 1), torch.where(value, given, 1 - given).log())
+
+    def log_prob_of_numbers(self, value: bool, /, probs: float | None, logits: float | None) -> float:
+        """Return the same for one value, from Python numbers."""
+        if probs is None and logits is not None:
+            signed = logits if value else -logits
+            return min(signed, 0.0) - math.log1p(math.exp(-abs(signed)))
+        if probs is None or logits is not None or not 0 <= probs <= 1:
+            return math.nan
+        return math.log(probs) if value else math.log1p(-probs)
 
     def enumerate_support(
         self, probs: TensorLike | None = None, logits: TensorLike | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -51,6 +52,13 @@ class Beta(TensorFamily):
         """Return the log density of each element, -inf outside [0, 1]."""
         return beta_log_prob(*promote(value, concentration1, concentration0))
 
+    def log_prob_of_numbers(self, value: float, /, concentration1: float, concentration0: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        if not (concentration1 > 0 and concentration0 > 0):
+            return math.nan
+        kernel = (concentration1 - 1) * math.log(value) + (concentration0 - 1) * math.log1p(-value)
+        return kernel + _log_normaliser(concentration1, concentration0)
+
 
 def draw_beta(concentration1: Tensor, concentration0: Tensor) -> Tensor:
     """Draw from beta(concentration1, concentration0), differentiably."""
@@ -62,6 +70,11 @@ def _draw(concentrations: Tensor) -> Tensor:
     draw = torch.sigmoid(first - second)
     limits = torch.finfo(draw.dtype)
     return draw.clamp(limits.tiny, 1 - limits.eps / 2)
+
+
+def _log_normaliser(concentration1: float, concentration0: float) -> float:
+    both = math.lgamma(concentration1 + concentration0)
+    return both - math.lgamma(concentration1) - math.lgamma(concentration0)
 
 
 def beta_log_prob(value: Tensor, concentration1: Tensor, concentration0: Tensor) -> Tensor:

@@ -45,5 +45,9 @@ class Cauchy(TensorFamily):
         value, loc, scale = promote(value, loc, scale)
         return -torch.log1p(((value - loc) / scale).square()) - scale.log() - LOG_PI
 
+    def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        return -math.log1p(((value - loc) / scale) ** 2) - math.log(scale) - LOG_PI
+
 
 cauchy = Distribution(Cauchy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -40,6 +41,10 @@ class Exponential(TensorFamily):
         """Return log(rate) - rate * value for each element, -inf below 0."""
         value, rate = promote(value, rate)
         return on_support(value >= 0, nan_unless(rate > 0, rate.log() - rate * value))
+
+    def log_prob_of_numbers(self, value: float, /, rate: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        return math.log(rate) - rate * value if value >= 0 else math.nan
 
 
 exponential = Distribution(Exponential())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -50,6 +51,13 @@ class Gamma(TensorFamily):
         """Return the log density of each element, -inf below 0."""
         value, concentration, rate = promote(value, concentration, rate)
         return gamma_log_prob(value, concentration, rate)
+
+    def log_prob_of_numbers(self, value: float, /, concentration: float, rate: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        if not concentration > 0:
+            return math.nan
+        powers = concentration * math.log(rate) + (concentration - 1) * math.log(value)
+        return powers - rate * value - math.lgamma(concentration)
 
 
 def gamma_log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:

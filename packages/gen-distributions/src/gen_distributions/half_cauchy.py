@@ -45,5 +45,11 @@ class HalfCauchy(TensorFamily):
         log_prob = LOG_TWO_OVER_PI - scale.log() - torch.log1p((value / scale).square())
         return on_support(value >= 0, log_prob)
 
+    def log_prob_of_numbers(self, value: float, /, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        if value < 0:
+            return math.nan
+        return LOG_TWO_OVER_PI - math.log(scale) - math.log1p((value / scale) ** 2)
+
 
 half_cauchy = Distribution(HalfCauchy())

@@ -45,5 +45,11 @@ class HalfNormal(TensorFamily):
         log_prob = (value / scale).square() * -0.5 - scale.log() + HALF_LOG_TWO_OVER_PI
         return on_support(value >= 0, log_prob)
 
+    def log_prob_of_numbers(self, value: float, /, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        if value < 0:
+            return math.nan
+        return HALF_LOG_TWO_OVER_PI - math.log(scale) - 0.5 * (value / scale) ** 2
+
 
 half_normal = Distribution(HalfNormal())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -43,6 +44,10 @@ class Laplace(TensorFamily):
         """Return the log density of each element."""
         value, loc, scale = promote(value, loc, scale)
         return -(value - loc).abs() / scale - (2 * scale).log()
+
+    def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        return -abs(value - loc) / scale - math.log(2 * scale)
 
 
 laplace = Distribution(Laplace())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -46,6 +47,11 @@ class LogNormal(TensorFamily):
         logarithm = torch.where(inside, value, 1.0).log()
         whitened = (logarithm - loc) / scale
         return on_support(inside, whitened.square() * -0.5 - logarithm - scale.log() - HALF_LOG_TWO_PI)
+
+    def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        logarithm = math.log(value)
+        return -0.5 * ((logarithm - loc) / scale) ** 2 - logarithm - math.log(scale) - HALF_LOG_TWO_PI
 
 
 log_normal = Distribution(LogNormal())

@@ -68,5 +68,10 @@ class Normal(TensorFamily):
         whitened = (value if is_centred else value - loc) / scale
         return torch.addcmul(-HALF_LOG_TWO_PI - scale.log(), whitened, whitened, value=-0.5)
 
+    def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        whitened = (value - loc) / scale
+        return -0.5 * whitened * whitened - math.log(scale) - HALF_LOG_TWO_PI
+
 
 normal = Distribution(Normal())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -42,6 +43,10 @@ class Poisson(TensorFamily):
         count = torch.where(inside, value, 0).to(rate.dtype)
         log_prob = weighted_log(count, rate) - rate - torch.lgamma(count + 1)
         return on_support(inside, nan_unless(rate >= 0, log_prob))
+
+    def log_prob_of_numbers(self, value: int, /, rate: float) -> float:
+        """Return the same for one count, from Python numbers."""
+        return value * math.log(rate) - rate - math.lgamma(value + 1) if value >= 0 else math.nan
 
 
 poisson = Distribution(Poisson())

@@ -66,5 +66,11 @@ class StudentT(TensorFamily):
         )
         return nan_unless(df > 0, log_prob)
 
+    def log_prob_of_numbers(self, value: float, /, df: float, loc: float, scale: float) -> float:
+        """Return the same for one value, from Python numbers."""
+        tail = (df + 1) / 2 * math.log1p(((value - loc) / scale) ** 2 / df)
+        gammas = math.lgamma((df + 1) / 2) - math.lgamma(df / 2)
+        return gammas - tail - math.log(df) / 2 - HALF_LOG_PI - math.log(scale)
+
 
 student_t = Distribution(StudentT())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
@@ -55,6 +56,10 @@ class Uniform(TensorFamily):
         value, low, high = promote(value, low, high)
         inside = (low <= value) & (value <= high)
         return on_support(inside, nan_unless(low < high, -(high - low).log()))
+
+    def log_prob_of_numbers(self, value: float, /, low: float, high: float) -> float:
+        """Return the same for one value, from Python numbers; NaN at the ends, which tensors round."""
+        return -math.log(high - low) if low < value < high else math.nan
 
     def requirements(self, low: TensorLike, high: TensorLike) -> Iterable[Requirement]:
         """Return that `high` is greater than `low`."""

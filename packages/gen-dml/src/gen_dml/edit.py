@@ -40,10 +40,8 @@ class Edit(Run):
         """Score what is new, and return the edited trace."""
         old = self.old
         new = self.score_new()
-        weight = self.ledger.weight(new, len(self.new))
-        trace = DynamicTrace(
-            self.call, retval, self.ledger.score(old.score, new, self.records.values), self.records
-        )
+        weight, score = self.ledger.settle(old.score, new, len(self.new), self.records.values)
+        trace = DynamicTrace(self.call, retval, score, self.records)
         retdiff = self.hints.retdiff(old.retval, retval, old.retval_version)
         return Updated(trace, weight, retdiff, graft(self.discards))
 

@@ -42,13 +42,11 @@ class Edit(Run):
         self.old = old
         self.argdiffs = argdiffs
         self.ledger = Ledger()
-        self.hints = Hints()
         self.discards: list[tuple[Path, ChoiceMap]] = []
         self.has_moved = False
         """Whether an address is not what it was in the old trace."""
         self.versions: list[int] | None = None
-        for before, now, diff in zip(old.call.values(), call.values(), argdiffs, strict=False):
-            self.hints.carry(before, now, diff)
+        self._hints: Hints | None = None
 
     @abstractmethod
     def edit_choice(
@@ -180,6 +178,16 @@ class Edit(Run):
 
     # What operations use.
 
+    @property
+    def hints(self) -> Hints:
+        """What is known of how values differ; nothing is noted before a callee is visited."""
+        if self._hints is None:
+            self._hints = Hints()
+            arguments = zip(self.old.call.values(), self.call.values(), self.argdiffs, strict=False)
+            for before, now, diff in arguments:
+                self._hints.carry(before, now, diff)
+        return self._hints
+
     @final
     def keep_choice(
         self, old: ChoiceTrace[Any], call: Call[Any], path: Path
@@ -301,8 +309,9 @@ class Edit(Run):
             self._refuse_duplicates(slots, plan)
             self._take_out_vanished(slots, plan)
         new = self.score_new()
-        weight = self.ledger.weight(new, len(self.new))
-        score = self.ledger.score(old.score, new, lambda: [record for _, record in in_order(slots, plan)])
+        weight, score = self.ledger.settle(
+            old.score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
+        )
         diff = self.hints.retdiff(old.retval, retval, old.retval_version) if has_changed else UNCHANGED
         return Updated(StaticTrace(self.call, retval, score, slots), weight, diff, graft(self.discards))
 
