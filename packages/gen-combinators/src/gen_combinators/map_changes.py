@@ -40,7 +40,11 @@ class Changes:
         self._kept = kept
         self.nothing: ArgDiffs = (UNCHANGED,) * len(diffs)
         """What `at` returns for an element of which no argument changed."""
-        self._changed: list[PerElement] = [
+        if diffs == self.nothing:
+            self._changed: list[PerElement] = list(diffs)
+            self._all, self._some = is_revisiting(), False
+            return
+        self._changed = [
             diff if diff is UNCHANGED else _changed(old.each[k], new.each[k], versions[k], diff, kept)
             for k, diff in enumerate(diffs)
         ]

@@ -18,6 +18,7 @@ from gen_core.choicemap import branch
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
 from gen_core.readable import values_are_readable
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -207,7 +208,7 @@ class Edit:
         # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
         old = self.old.score.detach()
         if values_are_readable() and math.isfinite(old.item()):
-            return total([old, total(self._gained) - total(self._lost)])
+            return moved(old, self._gained, self._lost)
         return elements.total_score()
 
 

@@ -24,6 +24,7 @@ from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, is_revisiting, version_of
 from gen_core.readable import values_are_readable
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -217,7 +218,7 @@ class Edit(ABC):
         old = self.old.score.detach()
         if values_are_readable() and bool(torch.isfinite(old)):
             entered = [trace.score for trace in (*self.productions.values(), *self.aggregations.values())]
-            return total([old, *(-score for score in self.gone), *entered])
+            return moved(old, entered, self.gone)
         return total(kernel.score for node in nodes for _, kernel in node.kernels())
 
 

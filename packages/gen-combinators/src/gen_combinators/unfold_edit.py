@@ -15,6 +15,7 @@ from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare_retvals, retval_version_of
 from gen_core.readable import values_are_readable
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -205,6 +206,7 @@ class Edit(Generic[R]):
         old = self.old.score.detach()
         if values_are_readable() and bool(torch.isfinite(old)):
             entered = [trace.score for trace in self._new.values()]
-            moved = [] if self._moved is None else [self._moved.scores - self._moved.old_scores]
-            return total([old, *moved, *entered, *(-score for score in self._gone)])
+            if self._moved is None:
+                return moved(old, entered, self._gone)
+            return moved(old, [*entered, self._moved.scores], [*self._gone, self._moved.old_scores])
         return elements.total_score()

@@ -56,6 +56,8 @@ class ChoiceMap(ABC):
     @property
     def is_empty(self) -> bool:
         """Whether there is no choice."""
+        if type(self) is Leaf:
+            return False
         if type(self) is Branch:  # without a generator: the first child decides, most often
             for child in self._children.values():  # noqa: SIM110
                 if type(child) is Leaf or not child.is_empty:

@@ -65,6 +65,8 @@ def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
 
 def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
     """Return the choice map with these submaps, without a check: no path may begin another."""
+    if not pairs:
+        return EMPTY
     tree: _Tree = {}
     for path, choices in pairs:
         if choices is EMPTY or choices.is_empty:
@@ -94,7 +96,8 @@ def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> 
             tree[path[0]] = choices
         else:
             _insert(tree, path, choices, prefix)
-    return merge_under(root, _freeze(tree), prefix)
+    frozen = _freeze(tree)
+    return frozen if root is EMPTY else merge_under(root, frozen, prefix)
 
 
 def _submap(value: object, path: Path) -> ChoiceMap:

@@ -152,8 +152,10 @@ def version_of(value: object) -> int:
         return 0
     if isinstance(value, tuple):
         return sum(map(version_of, value))
-    parts = _frozen_parts(kind)
-    return 0 if parts is None else sum(version_of(getattr(value, name)) for name in parts)
+    total = 0
+    for name in _frozen_parts(kind) or ():
+        total += version_of(getattr(value, name))
+    return total
 
 
 def retval_version_of(value: object) -> int:

@@ -45,7 +45,7 @@ class Ledger:
         """Weights of callees."""
 
     def settle(
-        self, old: Tensor, new: Tensor, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
+        self, old: Tensor, new: Tensor | float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
     ) -> Settled:
         """Return the weight and the new score.
 
@@ -59,8 +59,13 @@ class Ledger:
             records: Returns the traces of all choices and callees of the edited trace.
         """
         old = old.detach()
-        if new.is_cpu and old.is_cpu and not torch.is_grad_enabled() and are_plain():
-            return self._settle_numbers(old, new, num_new, records)
+        if old.is_cpu and not torch.is_grad_enabled() and are_plain():
+            if not isinstance(new, Tensor):
+                return self._settle_numbers(old.item(), new, num_new, records)
+            if new.is_cpu:
+                return self._settle_numbers(old.item(), new.item(), num_new, records)
+        if not isinstance(new, Tensor):
+            new = torch.scalar_tensor(new, dtype=old.dtype, device=old.device)
         gained = new if len(self.gained) == num_new else sum_scores(self.gained)
         lost = sum_scores(self.lost)
         weight = total([gained - lost, *self.weights])
@@ -72,19 +77,18 @@ class Ledger:
         return Settled(weight, total([kept + new, *callees, *(trace.score for trace in self.entered)]))
 
     def _settle_numbers(
-        self, old: Tensor, new: Tensor, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
+        self, old: float, new: float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
     ) -> Settled:
         """Return the same by Python's arithmetic: a tenth of the time that tensors of one number take."""
-        before, now = old.item(), new.item()
-        gained = now if len(self.gained) == num_new else sum(map(_number, self.gained))
+        gained = new if len(self.gained) == num_new else sum(map(_number, self.gained))
         lost = sum(map(_number, self.lost))
         change = gained - lost + sum([weight.item() for weight in self.weights])
-        weight = torch.scalar_tensor(change, dtype=new.dtype)
-        if not math.isfinite(before):
+        weight = torch.scalar_tensor(change, dtype=torch.float64)
+        if not math.isfinite(old):
             return Settled(weight, _sum(records()))
         gone = lost if self.gone == self.lost else sum(map(_number, self.gone))
-        score = before - gone + now + sum([trace.score.item() for trace in self.entered])
-        return Settled(weight, torch.scalar_tensor(score, dtype=new.dtype))
+        score = old - gone + new + sum([trace.score.item() for trace in self.entered])
+        return Settled(weight, torch.scalar_tensor(score, dtype=torch.float64))
 
 
 def _sum(records: Iterable[Trace[Any]]) -> Tensor:

@@ -53,6 +53,14 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
         ParameterError: A parameter is outside its constraint; names it and the address.
         ChangedInPlaceError: A value or an argument was changed after the choice was made.
     """
+    total = score_edited(choices, paths, model)
+    return total if isinstance(total, Tensor) else torch.scalar_tensor(total, dtype=torch.float64)
+
+
+def score_edited(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], model: str) -> Tensor | float:
+    """Do the same, for who can use a Python number: it is one where every choice is scored as one."""
+    if not choices:
+        return 0.0
     for row, choice in enumerate(choices):
         if not choice.is_intact():
             raise ChangedInPlaceError(model, paths[row])
@@ -60,6 +68,8 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
     left: Sequence[int] = range(len(choices))
     if len(choices) <= NUMBERS and are_plain():
         sum_of_numbers, left = _score_numbers(choices)
+        if not left:
+            return sum_of_numbers
     total = None
     if len(left) == 1:
         total = _Group([choices[left[0]]], [paths[left[0]]], model).score_one(0)
@@ -70,8 +80,7 @@ def score_choices(choices: Sequence[ChoiceTrace[Any]], paths: Sequence[Path], mo
         for rows in groups.values():
             group = _Group([choices[row] for row in rows], [paths[row] for row in rows], model)
             total = group.score() if total is None else total + group.score()
-    if total is None:
-        return torch.scalar_tensor(sum_of_numbers, dtype=torch.float64)
+    assert total is not None
     return total if sum_of_numbers == 0.0 else total + sum_of_numbers
 
 

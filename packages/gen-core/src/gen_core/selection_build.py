@@ -111,9 +111,10 @@ class _Select(Selection):
         return self._children.keys() if self._rest is NONE else None
 
     def literals(self) -> Iterator[Path]:
-        for parts, is_literal in self._patterns:
-            if is_literal:
-                yield tuple(part for part in parts if not isinstance(part, Wildcard))
+        for pattern in self._patterns:
+            if pattern.is_literal:
+                parts: Any = pattern.parts
+                yield parts
 
     def joined(self, other: Selection, /) -> Selection | None:
         return _Select(self._patterns + other._patterns) if isinstance(other, _Select) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+
+from gen_core.numbers import are_plain
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:
@@ -20,6 +22,15 @@ def total(terms: Iterable[Tensor]) -> Tensor:
         wide = term if term.dtype is dtype else term.to(dtype)
         result = wide if result is None else result + wide
     return torch.zeros((), dtype=torch.float64) if result is None else result
+
+
+def moved(old: Tensor, gained: Sequence[Tensor], lost: Sequence[Tensor]) -> Tensor:
+    """Return old + sum of gained - sum of lost, shape `()`, float64 where the device has it."""
+    if old.is_cpu and not torch.is_grad_enabled() and are_plain():
+        # Python adds numbers in a tenth of the time that tensors of one number take.
+        change = sum([term.item() for term in gained]) - sum([term.item() for term in lost])
+        return torch.scalar_tensor(old.item() + change, dtype=total_dtype(old))
+    return total([old, total(gained) - total(lost)])
 
 
 def total_dtype(score: Tensor) -> torch.dtype:

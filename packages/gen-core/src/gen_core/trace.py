@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 import torch
@@ -51,12 +50,21 @@ class Trace(ABC, Generic[R_co]):
 
     __slots__ = ("_call", "_retval", "_retval_version", "_score", "_versions")
 
-    def __init__(self, call: Call[Any], retval: R_co, score: Tensor) -> None:
-        """Record a finished run; `score` has shape `()` and is float64 where the device has it."""
+    def __init__(
+        self, call: Call[Any], retval: R_co, score: Tensor, versions: tuple[int, ...] | None = None
+    ) -> None:
+        """Record a finished run.
+
+        Args:
+            call: What was run.
+            retval: What it returned.
+            score: The log density, shape `()`, float64 where the device has it.
+            versions: The version number of each argument, where they are known.
+        """
         self._call = call
         self._retval = retval
         self._score = score
-        self._versions = tuple(map(version_of, call.values()))
+        self._versions = tuple(map(version_of, call.values())) if versions is None else versions
         self._retval_version = retval_version_of(retval)
 
     @property
@@ -184,9 +192,7 @@ class Trace(ABC, Generic[R_co]):
             OtherFunctionError: `call` is a call of another function.
         """
         given = choicemap(constraints)
-        updated = self._edited(
-            call, argdiffs, given.is_empty, lambda new, hints: rooms.update(self, new, hints, given)
-        )
+        updated = self._edited(rooms.update, given, given.is_empty, call, argdiffs)
         judge_constraints(given, updated.trace)
         return updated
 
@@ -214,9 +220,7 @@ class Trace(ABC, Generic[R_co]):
             OtherFunctionError: `call` is a call of another function.
         """
         selected = as_selection(selection)
-        updated = self._edited(
-            call, argdiffs, selected is NONE, lambda new, hints: rooms.regenerate(self, new, hints, selected)
-        )
+        updated = self._edited(rooms.regenerate, selected, selected is NONE, call, argdiffs)
         judge_selection(selected, self, updated.trace)
         return updated
 
@@ -273,10 +277,11 @@ class Trace(ABC, Generic[R_co]):
 
     def _edited(
         self,
+        room: Callable[[Trace[R_co], Call[Any], ArgDiffs, Any], Updated[R_co]],
+        change: ChoiceMap | Selection,
+        keeps_choices: bool,
         call: Call[Any] | None,
         argdiffs: Diff | Mapping[str, Diff] | None,
-        keeps_choices: bool,
-        enter: Callable[[Call[Any], ArgDiffs], Updated[R_co]],
     ) -> Updated[R_co]:
         """Enter a room with bound arguments and hints, unless nothing is to be done."""
         new, diffs = self._moved(call, argdiffs)
@@ -284,10 +289,13 @@ class Trace(ABC, Generic[R_co]):
         def edit(hints: ArgDiffs) -> Updated[R_co]:
             if keeps_choices and all_unchanged(hints):
                 return Updated(self, self.score.new_zeros(()), UNCHANGED, EMPTY)
-            return enter(new, hints)
+            return room(self, new, hints, change)
 
-        with torch.no_grad(), revisiting() if argdiffs is UNKNOWN else nullcontext():
-            return verified(self, diffs, edit)
+        with torch.no_grad():
+            if argdiffs is not UNKNOWN:
+                return verified(self, diffs, edit)
+            with revisiting():
+                return verified(self, diffs, edit)
 
     def _moved(
         self, call: Call[Any] | None, hints: Diff | Mapping[str, Diff] | None

@@ -8,7 +8,7 @@ from gen_core import UNCHANGED, ChoiceTrace, Updated
 from gen_core.choicemap_build import graft
 from gen_core.hints import Hints
 from gen_core.ledger import Ledger
-from gen_core.scoring import given_value
+from gen_core.scoring import given_value, score_edited
 from gen_dml.run import Run
 from gen_dml.trace import DynamicTrace
 
@@ -39,7 +39,7 @@ class Edit(Run):
     def finish(self, retval: Any) -> Updated[Any]:
         """Score what is new, and return the edited trace."""
         old = self.old
-        new = self.score_new()
+        new = score_edited(self.new, self.new_paths, self.gen_fn.name)
         weight, score = self.ledger.settle(old.score, new, len(self.new), self.records.values)
         trace = DynamicTrace(self.call, retval, score, self.records)
         retdiff = self.hints.retdiff(old.retval, retval, old.retval_version)

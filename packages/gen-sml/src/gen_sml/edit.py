@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, final
+
+from torch import Tensor
 
 from gen_core import UNCHANGED, UNKNOWN, Call, ChoiceTrace, Updated
 from gen_core.address import show
+from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, compare_retvals, is_comparing_plainly, version_of
 from gen_core.hints import Hints
 from gen_core.ledger import Ledger
-from gen_core.scoring import given_value
+from gen_core.scoring import given_value, score_edited
 from gen_sml.claims import Claims
 from gen_sml.codegen_edit import Reach
 from gen_sml.reach import changed_arguments, with_kept
@@ -234,7 +237,12 @@ class Edit(Run):
     @final
     def difference(self, old: Trace[Any] | None, new: Trace[Any]) -> Diff:
         """Return how the value of a choice differs from what was there before."""
-        return UNKNOWN if old is None else compare(old.retval, new.retval, old.retval_version)
+        if old is None:
+            return UNKNOWN
+        before, now = old.retval, new.retval
+        if now is not before and isinstance(now, Tensor):
+            return compare(before, now, 0)  # another tensor, whatever its version was
+        return compare(before, now, old.retval_version)
 
     @final
     def argdiffs_of(self, old: Any, call: Call[Any], inputs: tuple[Any, ...]) -> ArgDiffs:
@@ -262,19 +270,24 @@ class Edit(Run):
         return Reach(changed_arguments(plan, old.call, new, diffs), self._touched(slots, plan))
 
     def _touched(self, slots: Slots, plan: Plan) -> frozenset[int]:
-        numbers = self._asked_for(plan.tree, self.asked)
+        numbers: list[int] = []
+        self._collect_asked(plan.tree, self.asked, numbers)
         return frozenset([number for number in numbers if self._is_touched(number, slots, plan)])
 
-    def _asked_for(self, tree: AddressTree, asked: Any) -> Iterator[int]:
-        """Yield the visits that may be touched, without asking for each address of a large function."""
-        yield from tree.numbers
+    def _collect_asked(self, tree: AddressTree, asked: Any, numbers: list[int]) -> None:
+        """Add the visits that may be touched, without asking for each address of a large function."""
+        numbers += tree.numbers
         if not tree.below:
             return
         keys = self.keys_of(asked)
         for key in tree.below if keys is None or len(keys) > len(tree.below) else keys:
             below = tree.below.get(key)
-            if below is not None:
-                yield from self._asked_for(below, asked.child(key))
+            if below is None:
+                continue
+            if below.below:
+                self._collect_asked(below, asked.child(key), numbers)
+            else:
+                numbers += below.numbers
 
     def _is_touched(self, number: int, slots: Slots, plan: Plan) -> bool:
         slot, is_splice = plan.numbers[number]
@@ -308,12 +321,14 @@ class Edit(Run):
         if self.has_moved and not plan.is_fixed:
             self._refuse_duplicates(slots, plan)
             self._take_out_vanished(slots, plan)
-        new = self.score_new()
+        new = score_edited(self.new, self.new_paths, self.gen_fn.name)
         weight, score = self.ledger.settle(
             old.score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
         )
         diff = self.hints.retdiff(old.retval, retval, old.retval_version) if has_changed else UNCHANGED
-        return Updated(StaticTrace(self.call, retval, score, slots), weight, diff, graft(self.discards))
+        versions = old.versions if self.call is old.call and all_unchanged(self.argdiffs) else None
+        trace = StaticTrace(self.call, retval, score, slots, versions)
+        return Updated(trace, weight, diff, graft(self.discards))
 
     def _take_out_vanished(self, slots: Slots, plan: Plan) -> None:
         now = {path for path, _ in in_order(slots, plan)}

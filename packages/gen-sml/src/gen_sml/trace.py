@@ -24,9 +24,16 @@ class StaticTrace(Trace[R_co]):
 
     __slots__ = ("_choices", "_index", "slots")
 
-    def __init__(self, call: Call[Any], retval: R_co, score: Tensor, slots: Slots) -> None:
-        """Record a run."""
-        super().__init__(call, retval, score)
+    def __init__(
+        self,
+        call: Call[Any],
+        retval: R_co,
+        score: Tensor,
+        slots: Slots,
+        versions: tuple[int, ...] | None = None,
+    ) -> None:
+        """Record a run; `versions` are those of the arguments, where they are known."""
+        super().__init__(call, retval, score, versions)
         self.slots = slots
         self._choices: ChoiceMap | None = None
         self._index: dict[Path, Trace[Any]] | None = None
