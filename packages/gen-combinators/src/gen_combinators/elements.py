@@ -11,6 +11,7 @@ from torch import Tensor
 from gen_combinators.elements_merge import Row, merge_entries, merged
 from gen_combinators.elements_views import ElementChoices, Retvals, unvisited
 from gen_combinators.persistent import PersistentVector
+from gen_combinators.step_rows import Step
 from gen_combinators.vector import Vector
 from gen_core import TraceBatch
 from gen_core.choicemap import EMPTY, ChoiceMap
@@ -41,7 +42,7 @@ class Elements(Generic[R_co]):
     structure in common. An overlay that has grown to a fraction of the elements becomes a new base.
     """
 
-    __slots__ = ("_base", "_compact", "_num_edited", "_overlay", "_patience")
+    __slots__ = ("_base", "_compact", "_num_edited", "_overlay", "_patience", "_retvals")
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Elements(Generic[R_co]):
 
         Args:
             base: The columns of the first elements, of those that the overlay does not have.
-            overlay: For each element, its trace or a `Row`; None for one of the base.
+            overlay: For each element, its trace, a `Row` or a `Step`; None for one of the base.
             num_edited: The number of elements that are in the overlay.
             patience: How large the overlay of a base may grow before it is tried to make a new one.
         """
@@ -63,6 +64,7 @@ class Elements(Generic[R_co]):
         self._num_edited = num_edited
         self._patience = patience
         self._compact: Elements[R_co] | None = None
+        self._retvals: Vector[R_co] | None = None
 
     @staticmethod
     def of(traces: Iterable[Trace[Any]]) -> Elements[Any]:
@@ -131,7 +133,7 @@ class Elements(Generic[R_co]):
         if entry is None:
             assert self._base is not None
             entry = self._base.row(index + len(self) if index < 0 else index)
-        elif type(entry) is Row:
+        elif type(entry) is Row or type(entry) is Step:
             entry = entry.trace()
         trace: Trace[R_co] = entry
         return trace
@@ -141,7 +143,7 @@ class Elements(Generic[R_co]):
 
     # Edits.
 
-    def replaced(self, traces: Mapping[int, Trace[Any]]) -> Elements[R_co]:
+    def replaced(self, traces: Mapping[int, Trace[Any] | Step]) -> Elements[R_co]:
         """Return the elements with other traces at some indices."""
         overlay, num_edited = self._overlay, self._num_edited
         for index, trace in traces.items():
@@ -166,7 +168,7 @@ class Elements(Generic[R_co]):
             overlay = overlay.set(index, Row(columns, position))
         return self._edited(overlay, num_edited)
 
-    def extended(self, traces: Iterable[Trace[Any]]) -> Elements[R_co]:
+    def extended(self, traces: Iterable[Trace[Any] | Step]) -> Elements[R_co]:
         """Return the elements with more of them at the end."""
         overlay: Any = self._overlay.extend(traces)
         return self._edited(overlay, self._num_edited + len(overlay) - len(self))
@@ -277,7 +279,9 @@ class Elements(Generic[R_co]):
     @property
     def retvals(self) -> Vector[R_co]:
         """The return values, read when they are asked for."""
-        return Vector.reading(Retvals(self))
+        if self._retvals is None:
+            self._retvals = Vector.reading(Retvals(self))
+        return self._retvals
 
     def find(self, path: Path) -> Trace[Any] | None:
         """Return the trace at a path that begins with an index."""
@@ -293,9 +297,9 @@ class Elements(Generic[R_co]):
         """Return the paths of constraints that were not used; alike elements are asked once."""
         return unvisited(self, constraints)
 
-    def entry(self, index: int) -> Trace[R_co] | Row | None:
+    def entry(self, index: int) -> Trace[R_co] | Row | Step | None:
         """Return what is held of an element beside the base, None if it is in the base."""
-        entry: Trace[R_co] | Row | None = self._overlay[index]
+        entry: Trace[R_co] | Row | Step | None = self._overlay[index]
         return entry
 
     def _has(self, key: PathPart) -> bool:

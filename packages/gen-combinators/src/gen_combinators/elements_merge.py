@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gen_combinators.step_rows import Step, as_row
 from gen_core import BatchStructureError, stack
 from gen_core.columns import Columns
 
@@ -50,7 +51,7 @@ def merged(base: Columns, indices: Sequence[int], rows: Columns | None) -> Colum
 
 
 def merge_entries(base: Columns, entries: Sequence[tuple[int, Any]]) -> Columns | None:
-    """Return columns with traces and rows written into them; None if structures differ."""
+    """Return columns with traces, rows and steps written into them; None if structures differ."""
     rows: dict[int, tuple[Columns, list[int], list[int]]] = {}
     traces: dict[int, Any] = {}
     for index, entry in entries:
@@ -58,6 +59,8 @@ def merge_entries(base: Columns, entries: Sequence[tuple[int, Any]]) -> Columns 
             _, indices, positions = rows.setdefault(id(entry.columns), (entry.columns, [], []))
             indices.append(index)
             positions.append(entry.position)
+        elif type(entry) is Step:
+            traces[index] = as_row(entry.made)
         else:
             traces[index] = entry
     result: Columns | None = base

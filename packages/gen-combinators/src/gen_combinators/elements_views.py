@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, final
 
 from gen_combinators.elements_merge import Row
+from gen_combinators.step_rows import Step
 from gen_combinators.vector import Vector
 from gen_core.choicemap import EMPTY, ChoiceMap
 from gen_core.choicemap_rows import Rows
@@ -59,7 +60,7 @@ class Retvals:
         entry = self._elements.entry(index)
         if entry is None:
             return self._base_retvals().row(index)
-        return (entry.trace() if isinstance(entry, Row) else entry).retval
+        return (entry.trace() if isinstance(entry, Row | Step) else entry).retval
 
     def columns(self) -> Columns | None:
         found = self.held()

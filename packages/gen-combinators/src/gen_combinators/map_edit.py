@@ -182,6 +182,8 @@ class Edit:
         self._rows.append((indices, updated.discard))
 
     def _discarded(self) -> ChoiceMap:
+        if not self._rows:
+            return branch(self._discards.items())
         parts = [
             Rows.of(Columns.of(choices, len(keys)), None if keys == range(len(keys)) else keys)
             for keys, choices in self._rows

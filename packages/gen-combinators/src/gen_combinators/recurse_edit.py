@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from gen_combinators.recurse_queue import NodeQueue
 from gen_combinators.recurse_trace import RecurseTrace
@@ -216,7 +215,7 @@ class Edit(ABC):
     def _score(self, nodes: Iterable[Node]) -> Tensor:
         # In float64 the difference does not drift; from or to an impossible tree it has no meaning.
         old = self.old.score.detach()
-        if values_are_readable() and bool(torch.isfinite(old)):
+        if values_are_readable() and math.isfinite(old.item()):
             entered = [trace.score for trace in (*self.productions.values(), *self.aggregations.values())]
             return moved(old, entered, self.gone)
         return total(kernel.score for node in nodes for _, kernel in node.kernels())

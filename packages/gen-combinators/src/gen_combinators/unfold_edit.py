@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, final
-
-import torch
 
 from gen_combinators.unfold_parallel import Moved, move_all
 from gen_combinators.unfold_storage import edited
@@ -204,7 +203,7 @@ class Edit(Generic[R]):
     def _score(self, elements: Elements[Any]) -> Tensor:
         # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
         old = self.old.score.detach()
-        if values_are_readable() and bool(torch.isfinite(old)):
+        if values_are_readable() and math.isfinite(old.item()):
             entered = [trace.score for trace in self._new.values()]
             if self._moved is None:
                 return moved(old, entered, self._gone)

@@ -19,7 +19,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class Binder:
     """Binds calls to a signature: defaults filled in, everything that can be positional made so."""
 
-    __slots__ = ("_defaults", "_signature", "arity")
+    __slots__ = ("_defaults", "_signature", "_tails", "arity")
 
     def __init__(self, signature: inspect.Signature) -> None:
         self._signature = signature
@@ -28,13 +28,18 @@ class Binder:
         self.arity: int = len(kinds) if simple else -1
         """The number of arguments that need no binding when all are given by position; -1 for none."""
         self._defaults = _plain_defaults(kinds, signature)
+        self._tails = _tails(self._defaults or {})
 
     def bind(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """Return the bound arguments. Raises TypeError as Python does for a wrong call."""
-        if not kwargs and len(args) == self.arity:
-            return args, NO_KWARGS
+        if not kwargs:
+            if len(args) == self.arity:
+                return args, NO_KWARGS
+            tail = self._tails.get(len(args))
+            if tail is not None:
+                return args + tail, NO_KWARGS
         if self._defaults is not None:
             filled = _filled(self._defaults, args, kwargs)
             if filled is not None:
@@ -59,6 +64,14 @@ def _plain_defaults(kinds: list[Any], signature: inspect.Signature) -> dict[str,
     if any(kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds):
         return None
     return {name: parameter.default for name, parameter in signature.parameters.items()}
+
+
+def _tails(defaults: Mapping[str, Any]) -> dict[int, tuple[Any, ...]]:
+    """Return what follows a number of arguments that are given by position, where all of it has defaults."""
+    values = list(defaults.values())
+    missing = [i for i, value in enumerate(values) if value is inspect.Parameter.empty]
+    first = missing[-1] + 1 if missing else 0
+    return {given: tuple(values[given:]) for given in range(first, len(values))}
 
 
 def _filled(

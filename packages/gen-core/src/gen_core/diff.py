@@ -132,7 +132,10 @@ def is_same(old: Any, new: Any) -> bool:
         return len(old) == len(new) and all(map(is_same, old, new))
     parts = _frozen_parts(kind)  # type: ignore[arg-type]  # every class is hashable
     if parts is not None:
-        return all(is_same(getattr(old, name), getattr(new, name)) for name in parts)
+        for name in parts:  # noqa: SIM110  # without a generator: most have one or two parts
+            if not is_same(getattr(old, name), getattr(new, name)):
+                return False
+        return True
     if getattr(kind, "is_generative_function", False):
         return bool(old == new)
     return old is new and getattr(kind, "is_persistent", False)
