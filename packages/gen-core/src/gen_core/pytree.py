@@ -92,7 +92,7 @@ def _unflatten_records(values: Iterable[Any], rest: Any) -> dict[Path, Trace[Any
     left = iter(places)
     records: dict[Path, Trace[Any]] = {}
     for path, part in zip(paths, parts, strict=True):
-        if isinstance(part, Trace):
+        if type(part) is not tuple:
             records[path] = part
             continue
         column, row = next(left)
