@@ -59,13 +59,18 @@ def _batch_shape(distribution: Distribution[..., Any], call: Call[Any]) -> Shape
         return None
     batch: Shape = ()
     for name, argument in zip(distribution.signature.parameters, call.args, strict=False):
-        if argument is None or isinstance(argument, float | int):
+        if type(argument) is Tensor:
+            shape: Shape = tuple(argument.shape)
+        elif argument is None or isinstance(argument, float | int):
             continue
+        else:
+            shape = shape_of(argument)
         if name not in constraints:
             return None
-        shape = tuple(argument.shape) if type(argument) is Tensor else shape_of(argument)
         event_dim = constraints[name].event_dim
-        batch = broadcast_shapes(batch, shape[: max(len(shape) - event_dim, 0)] if event_dim else shape)
+        if event_dim:
+            shape = shape[: max(len(shape) - event_dim, 0)]
+        batch = broadcast_shapes(batch, shape) if batch else shape
     return batch
 
 
