@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
+from gen_core.readable import is_compiling
 from gen_core.shapes import broadcast_shapes
 
 TensorLike: TypeAlias = Tensor | float
@@ -129,9 +130,10 @@ def is_close(x: Tensor, y: Tensor, tolerance: float) -> Tensor:
 def indicator(holds: Tensor, dtype: torch.dtype) -> Tensor:
     """Return 1 where a boolean tensor is true, else 0.
 
-    torch converts bytes several times faster than booleans, element by element.
+    torch's kernels convert bytes several times faster than booleans; compiled loops do not, and a cast of
+    bits slows them down.
     """
-    return holds.view(torch.uint8).to(dtype)
+    return (holds if is_compiling() else holds.view(torch.uint8)).to(dtype)
 
 
 def nan_unless(valid: Tensor, log_prob: Tensor) -> Tensor:
