@@ -40,10 +40,10 @@ class Networks(nn.Module):
         normal(loc, log_scale.exp()) @ "z"
 
     def loss(self, x: Tensor) -> Tensor:
-        """Return the negative evidence lower bound a datum; `x` is of booleans."""
+        """Return the negative evidence lower bound a datum; `x` is of floats, 0 or 1."""
         with drawing(reparameterised):
-            guess = self.guide.propose(x.float())
-        choices: Choices = {"z": guess.choices["z"], "x": x}
+            guess = self.guide.propose(x)
+        choices: Choices = {"z": guess.choices["z"], "x": x.bool()}
         return (guess.score - self.model.assess(choices, len(x)).score) / len(x)
 
 

@@ -49,10 +49,10 @@ def hmc_pair() -> Pair:
 
 def training_pair() -> Pair:
     """Return the loss of the autoencoder with its gradients."""
-    x = torch.rand(NUM_DATA, DATA_DIM) < 0.4
+    x = (torch.rand(NUM_DATA, DATA_DIM) < 0.4).float()
     ours, by_hand = Networks(), Networks()
     loss_by_hand = compiled_by_hand(partial(vae.loss, by_hand))
-    return Pair(lambda: backward(jit(ours.loss)(x)), lambda: backward(loss_by_hand(x.float())))
+    return Pair(lambda: backward(jit(ours.loss)(x)), lambda: backward(loss_by_hand(x)))
 
 
 PAIRS: dict[str, Callable[[], Pair]] = {

@@ -20,7 +20,7 @@ STAGED, COMPILED = "gen jit", "by hand, torch.compile"
 
 def benchmarks() -> Iterator[Benchmark]:
     """Return the one benchmark, with a target for eager code and one for compiled code."""
-    x = torch.rand(NUM_DATA, DATA_DIM, generator=torch.Generator().manual_seed(0)) < 0.4
+    x = (torch.rand(NUM_DATA, DATA_DIM, generator=torch.Generator().manual_seed(0)) < 0.4).float()
     title = f"a training step of a variational autoencoder, {NUM_DATA} data of {DATA_DIM} numbers"
     networks = Networks()
     eager = [Contender(EAGER, trainer(networks, networks.loss, x)), by_hand(BY_HAND, lambda loss: loss, x)]
@@ -39,7 +39,7 @@ def by_hand(
 ) -> Contender:
     """Return the rival."""
     networks = Networks()
-    return Contender(name, trainer(networks, wrap(partial(vae.loss, networks)), x.float()))
+    return Contender(name, trainer(networks, wrap(partial(vae.loss, networks)), x))
 
 
 def trainer(networks: Networks, loss: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], float]:

@@ -13,6 +13,7 @@ from gen_core import (
     ALL,
     BatchSizeError,
     BatchStructureError,
+    Choices,
     GenWarning,
     NotBatchableError,
     TraceBatch,
@@ -89,6 +90,42 @@ def test_scores_in_a_batch_are_those_of_single_runs_however_large_it_is(size: in
             torch.testing.assert_close(
                 expected.score, expected.gen_fn.assess(expected.choices, *expected.args).score.float()
             )
+
+
+@pytest.mark.parametrize("last", [torch.float32, torch.float64])
+def test_many_choices_of_a_large_batch_score_as_in_single_runs(last: torch.dtype) -> None:
+    @gen
+    def model(loc: Tensor) -> Tensor:
+        for i in range(3):
+            normal(loc, 1.0) @ ("x", i)
+        return normal(loc.to(last).expand(2), 0.5) @ "pair"
+
+    locs = torch.linspace(-1.0, 1.0, 5000)
+
+    def score(loc: Tensor) -> Tensor:
+        given: Choices = {
+            ("x", 0): 0.1,
+            ("x", 1): 0.2,
+            ("x", 2): 0.3,
+            "pair": torch.tensor([0.4, 0.5], dtype=last),
+        }
+        return model.assess(given, loc).score
+
+    traces = batch(model.simulate)(locs)
+    gradients = batch(torch.func.grad(score))(locs)
+
+    assert traces.score.dtype is torch.float64
+    for i in (0, 3, 4999):
+        again = model.assess(traces[i].choices, locs[i])
+        torch.testing.assert_close(traces.score[i], again.score)
+        for path in [("x", 0), ("x", 2), ("pair",)]:
+            one = traces[i].subtrace(path)
+            torch.testing.assert_close(
+                one.score, one.gen_fn.assess(one.choices, *one.args).score.to(one.score.dtype)
+            )
+        # Each log density has the slope (x - loc) / scale^2 in loc.
+        slope = sum(x - locs[i] for x in (0.1, 0.2, 0.3)) + 4 * (0.9 - 2 * locs[i])
+        torch.testing.assert_close(gradients[i], slope)
 
 
 def test_rows_stack_as_torch_stacks_them() -> None:

@@ -49,13 +49,19 @@ def elements_of_batches() -> int:
     return math.prod(sizes)
 
 
+def are_batched(tensors: Sequence[Tensor]) -> bool:
+    """Return whether all tensors differ between the runs of the innermost transform, which is a batch."""
+    level = maybe_current_level()
+    return level is not None and all(is_batchedtensor(t) and maybe_get_level(t) == level for t in tensors)
+
+
 def stack_rows(rows: Sequence[Tensor]) -> Tensor:
     """Return `torch.stack(rows)`, laid out so that in a batch each row of all runs lies in one piece.
 
     Under vmap, torch's own interleaves the runs, which takes ten times as long for scalars.
     """
     level = maybe_current_level()
-    if level is None or not all(is_batchedtensor(row) and maybe_get_level(row) == level for row in rows):
+    if level is None or not are_batched(rows):
         return torch.stack(list(rows))
     plain = [get_unwrapped(row).movedim(maybe_get_bdim(row), 0) for row in rows]
     return _add_batch_dim(torch.stack(plain), 1, level)

@@ -20,7 +20,7 @@ from gen_core.choice import ChoiceTrace
 from gen_core.errors import ChangedInPlaceError, ParameterError
 from gen_core.given import GivenBy
 from gen_core.numbers import are_plain, number_score
-from gen_core.readable import elements_of_batches, is_compiling, stack_rows, values_are_readable
+from gen_core.readable import are_batched, elements_of_batches, is_compiling, stack_rows, values_are_readable
 from gen_core.shapes import check_shape
 from gen_core.totals import total_dtype
 
@@ -178,7 +178,7 @@ class _Group:
         totals: list[Tensor] = []
         for layout, rows in stacks.items():
             if layout is None or len(rows) == 1:
-                totals.extend(self.score_one(row) for row in rows)
+                totals += self._score_each(rows)
             else:
                 totals.append(self._score_stack(rows))
         if len(totals) == 1:
@@ -199,6 +199,22 @@ class _Group:
         return _are_alike([choice._retval for choice in choices]) and all(map(_are_alike, columns))
 
     def score_one(self, row: int) -> Tensor:
+        score = self._density(row)
+        return score.to(total_dtype(score))
+
+    def _score_each(self, rows: Sequence[int]) -> list[Tensor]:
+        """Score choices one by one, and return the terms of their sum."""
+        scores = [self._density(row) for row in rows]
+        can_stack = len(scores) > 1 and are_batched(scores) and len({score.dtype for score in scores}) == 1
+        if not can_stack or is_compiling():
+            return [score.to(total_dtype(score)) for score in scores]
+        # Traces of a batch keep scores in columns, and one pass over a column beats adding them in pairs.
+        column = stack_rows(scores)
+        for position, row in enumerate(rows):
+            self.choices[row]._score = column, position
+        return [column.sum(dtype=total_dtype(column))]
+
+    def _density(self, row: int) -> Tensor:
         choice = self.choices[row]
         call = choice.call
         family = self.distribution.family
@@ -208,7 +224,7 @@ class _Group:
         score = choice._score = densities.sum() if densities.dim() else densities
         if family.invalid_is_nan and _is_nan(score):
             self._check(call.args, call.kwargs, [row])
-        return score.to(total_dtype(score))
+        return score
 
     def _score_stack(self, rows: Sequence[int]) -> Tensor:
         family = self.distribution.family

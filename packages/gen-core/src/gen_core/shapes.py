@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from gen_core.draw import check_parameters
 from gen_core.errors import ValueShapeError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_core.address import Path
     from gen_core.call import Call
     from gen_core.distribution import Distribution
@@ -58,15 +57,21 @@ def _batch_shape(distribution: Distribution[..., Any], call: Call[Any]) -> Shape
     constraints = distribution.family.arg_constraints
     if not constraints:
         return None
-    shapes: list[Shape] = [()]
+    batch: Shape = ()
     for name, argument in zip(distribution.signature.parameters, call.args, strict=False):
-        if argument is None or isinstance(argument, float | int):
+        if type(argument) is Tensor:
+            shape: Shape = tuple(argument.shape)
+        elif argument is None or isinstance(argument, float | int):
             continue
+        else:
+            shape = shape_of(argument)
         if name not in constraints:
             return None
-        shape = shape_of(argument)
-        shapes.append(shape[: max(len(shape) - constraints[name].event_dim, 0)])
-    return broadcast_shapes(*shapes)
+        event_dim = constraints[name].event_dim
+        if event_dim:
+            shape = shape[: max(len(shape) - event_dim, 0)]
+        batch = broadcast_shapes(batch, shape) if batch else shape
+    return batch
 
 
 def _broadcast_pair(long: Shape, short: Shape) -> Shape:

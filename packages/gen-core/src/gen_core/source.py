@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, final
 
+from gen_core.arguments import Binder
 from gen_core.captured import captured_by
 from gen_core.diff import is_same
 from gen_core.interface import GenerativeFunction
@@ -33,19 +34,12 @@ class SourceFunction(GenerativeFunction[P, R_co]):
     equal captured values and defaults, and share their parameters.
     """
 
-    def __init__(
-        self,
-        source: Callable[P, R_co],
-        signature: inspect.Signature | None = None,
-        params: Parameters | None = None,
-    ) -> None:
+    def __init__(self, source: Callable[P, R_co], signature: inspect.Signature | None = None) -> None:
         """Take the name, documentation and signature of `source`."""
         super().__init__(source.__name__, signature or inspect.signature(source))
         self.source = source
         self.__doc__ = source.__doc__
         self.__module__ = source.__module__
-        if params is not None:
-            self.params = params
         self._params_of: dict[int, Parameters] = {}
 
     @property
@@ -59,18 +53,19 @@ class SourceFunction(GenerativeFunction[P, R_co]):
     @final
     def bound_to(self, instance: object) -> Self:
         """Return this function as a method of an object, which has parameters of its own."""
-        source = MethodType(self.source, instance)
-        return self._with_source(source, self._signature_without_self, self._params_for(instance))
-
-    def _with_source(
-        self, source: Callable[..., Any], signature: inspect.Signature, params: Parameters
-    ) -> Self:
-        """Return a function of the same language, made of `source`; override if there is more to pass on."""
-        return type(self)(source, signature, params)
+        # A copy, not a new one: Python binds a method at each access, and most of it stays the same.
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self._without_self)
+        bound.source = MethodType(self.source, instance)
+        bound.params = self._params_for(instance)
+        bound._params_of = {}
+        return bound
 
     @cached_property
-    def _signature_without_self(self) -> inspect.Signature:
-        return self.signature.replace(parameters=list(self.signature.parameters.values())[1:])
+    def _without_self(self) -> Mapping[str, Any]:
+        """The attributes of this function as a method of any object."""
+        signature = self.signature.replace(parameters=list(self.signature.parameters.values())[1:])
+        return {**self.__dict__, "signature": signature, "binder": Binder(signature)}
 
     def _params_for(self, instance: object) -> Parameters:
         """Return the parameters of this method on one object, which live as long as the object."""

@@ -35,4 +35,5 @@ def moved(old: Tensor, gained: Sequence[Tensor], lost: Sequence[Tensor]) -> Tens
 
 def total_dtype(score: Tensor) -> torch.dtype:
     """Return the dtype in which scores on this device are totalled."""
-    return score.dtype if score.device.type == "mps" else torch.float64
+    # Nearly every score is on the CPU, and `is_cpu` makes no object.
+    return torch.float64 if score.is_cpu or score.device.type != "mps" else score.dtype

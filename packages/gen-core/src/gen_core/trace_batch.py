@@ -29,7 +29,7 @@ class TraceBatch(Generic[R_co]):
     ordinary traces, and `batch[i]` is an ordinary trace. Traces of a batch may be batches themselves.
     """
 
-    __slots__ = ("_columns", "_index", "_is_shared", "_size", "_structure", "_wide")
+    __slots__ = ("_choices", "_columns", "_index", "_is_shared", "_size", "_structure", "_wide")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class TraceBatch(Generic[R_co]):
         self._size = size
         self._index = index
         self._wide: Any = None
+        self._choices: ChoiceMap | None = None
 
     @property
     def wide(self) -> Any:
@@ -96,13 +97,15 @@ class TraceBatch(Generic[R_co]):
     @property
     def choices(self) -> ChoiceMap:
         """The choices, each with the batch as its first dimension."""
-        tensors, structure = take_apart(self.wide.choices)
-        shared = self._shared_ids()
-        columns = [
-            tensor.expand(self._size, *tensor.shape) if id(tensor) in shared else tensor for tensor in tensors
-        ]
-        choices: ChoiceMap = put_together(columns, structure)
-        return choices
+        if self._choices is None:
+            tensors, structure = take_apart(self.wide.choices)
+            shared = self._shared_ids()
+            columns = [
+                tensor.expand(self._size, *tensor.shape) if id(tensor) in shared else tensor
+                for tensor in tensors
+            ]
+            self._choices = put_together(columns, structure)
+        return self._choices
 
     @property
     def retval(self) -> Any:

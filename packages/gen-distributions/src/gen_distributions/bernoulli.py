@@ -14,7 +14,7 @@ from gen_core import Distribution
 from gen_distributions.enumeration import list_values
 from gen_distributions.family import TensorFamily
 from gen_distributions.odds import exactly_one, log_sigmoid, success_probs
-from gen_distributions.tensors import TensorLike, nan_unless, promote
+from gen_distributions.tensors import TensorLike, indicator, nan_unless, promote
 
 
 @final
@@ -52,7 +52,7 @@ class Bernoulli(TensorFamily):
         (given,) = promote(exactly_one(self.name, probs=probs, logits=logits))
         if logits is not None:
             # The sign as a factor: half the time of torch.where and its gradient.
-            return log_sigmoid(given * torch.rsub(value.to(given.dtype), -1, alpha=-2))
+            return log_sigmoid(given * torch.rsub(indicator(value, given.dtype), -1, alpha=-2))
         return nan_unless((given >= 0) & (given <= 1), torch.where(value, given, 1 - given).log())
 
     def log_prob_of_numbers(self, value: bool, /, probs: float | None, logits: float | None) -> float:

@@ -63,10 +63,11 @@ class Normal(TensorFamily):
             if distance.numel() * elements_of_batches() <= _FEW:
                 return torch.rsub(distance * distance, constant, alpha=factor)
             # One pass over memory for the whole quadratic.
-            return torch.addcmul(distance.new_tensor(constant), distance, distance, value=-factor)
+            filled = torch.full((), constant, dtype=distance.dtype, device=distance.device)
+            return torch.addcmul(filled, distance, distance, value=-factor)
         value, loc, scale = promote(value, loc, scale)
         whitened = (value if is_centred else value - loc) / scale
-        return torch.addcmul(-HALF_LOG_TWO_PI - scale.log(), whitened, whitened, value=-0.5)
+        return torch.addcmul(torch.rsub(scale.log(), -HALF_LOG_TWO_PI), whitened, whitened, value=-0.5)
 
     def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
         """Return the same for one value, from Python numbers."""

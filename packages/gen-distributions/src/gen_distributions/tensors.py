@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
+from gen_core.readable import is_compiling
 from gen_core.shapes import broadcast_shapes
 
 TensorLike: TypeAlias = Tensor | float
@@ -124,6 +125,15 @@ def all_rightmost(holds: Tensor, num_dims: int) -> Tensor:
 def is_close(x: Tensor, y: Tensor, tolerance: float) -> Tensor:
     """Return where x and y agree to a tolerance; `torch.isclose` does not batch."""
     return (x - y).abs() <= tolerance * (1 + y.abs())
+
+
+def indicator(holds: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 1 where a boolean tensor is true, else 0.
+
+    torch's kernels convert bytes several times faster than booleans; compiled loops do not, and a cast of
+    bits slows them down.
+    """
+    return (holds if is_compiling() else holds.view(torch.uint8)).to(dtype)
 
 
 def nan_unless(valid: Tensor, log_prob: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from gen_core import Records, Trace, register_trace
+from gen_core import ChoiceTrace, Records, Trace, register_trace
+from gen_core.choicemap import Leaf
 from gen_core.choicemap_build import graft
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class DynamicTrace(Trace[R_co]):
         for key in constraints.child_keys():
             below = constraints.child(key)
             record = self._records.get((key,))
+            if type(record) is ChoiceTrace and type(below) is Leaf:
+                continue
             if record is not None:
                 left += [(key, *path) for path in record.unvisited(below)]
             else:

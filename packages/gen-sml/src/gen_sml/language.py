@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, final, overload
 
-from gen_core import Parameters
 from gen_core.address import Address
 from gen_core.source import SourceFunction
 from gen_sml.assess import assess
@@ -85,11 +84,10 @@ class StaticFunction(SourceFunction[P, R_co]):
         self,
         source: Callable[P, R_co],
         signature: inspect.Signature | None = None,
-        params: Parameters | None = None,
         program: Program | None = None,
     ) -> None:
         """Make a generative function; users write `@static`."""
-        super().__init__(source, signature, params)
+        super().__init__(source, signature)
         self.program = program_of(source) if program is None else program
 
     @property
@@ -127,11 +125,6 @@ class StaticFunction(SourceFunction[P, R_co]):
     ) -> StaticFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type[Any], /) -> Any:
         return self if instance is None else self.bound_to(instance)
-
-    def _with_source(
-        self, source: Callable[..., Any], signature: inspect.Signature, params: Parameters
-    ) -> StaticFunction[P, R_co]:
-        return StaticFunction(source, signature, params, self.program)
 
     def do_simulate(self, call: Call[Any], /) -> StaticTrace[R_co]:
         """Draw every choice."""
