@@ -72,7 +72,7 @@ def test_only_what_a_constraint_reaches_is_run(repeats: int) -> None:
         trace.update({"b": 1.0})
         assert runs() == ["result"]
         trace.update({"a": -1.0})
-        assert runs() == ["a", "doubled", "is_big", "scale", "result"]
+        assert runs() == ["doubled", "is_big", "scale", "result"]
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -82,7 +82,7 @@ def test_a_value_that_stays_stops_the_change(repeats: int) -> None:
 
     for _ in range(repeats):
         trace.update({"a": 2.0})
-        assert runs() == ["a", "doubled", "is_big", "result"]
+        assert runs() == ["doubled", "is_big", "result"]
         trace.regenerate(select("c"))
         assert runs() == []
 

@@ -1,13 +1,14 @@
 """Generated code of edits: only the nodes that a change can reach.
 
 A node is run if it is touched (its choice is constrained or selected) or if a variable that it reads has
-changed. What is known when the code is written needs no test when it runs; whether a node that may change
-has kept its value is known only then, and is in a variable `..._changed`.
+changed; if it is only touched, its call is the one of before. What is known when the code is written needs
+no test when it runs; whether a node that may change has kept its value is known only then, and is in a
+variable `..._changed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from gen_sml.codegen import Code, Names, assignment, parameters, visit_arguments
@@ -75,24 +76,53 @@ class _Writer:
 
     def _write_visit(self, node: Visit, number: int, slot: int) -> None:
         flags = self._flags_of(node.reads)
-        if self.reach is None:
-            flags = [f"{number} in {self.touched}", *flags]
-        elif number in self.reach.touched:
-            flags = ["True"]
-        if not flags:
+        touched = f"{number} in {self.touched}" if self.reach is None else ""
+        if self.reach is not None and number in self.reach.touched:
+            touched = "True"
+        tests = [*flags, *([touched] if touched else [])]
+        if not tests:
             return
-        flag = self._open(node, flags)
+        self.code.at(node.place)
+        flag = self.names.fresh(f"{node.target}_changed")
+        is_certain = "True" in tests
+        if flags:
+            self._write_branch(flags, lambda: self._write_call(node, slot, flag, flags))
+        if touched and "True" not in flags:
+            word = "elif" if flags else "if"
+            again = f"{node.target}, {flag} = {self._again(node, slot)}"
+            if touched != "True":
+                self.code.add(f"{word} {touched}: {again}")
+            else:
+                self.code.add(f"else: {again}" if flags else again)
+        self.flags[node.target] = flag
+        if is_certain:
+            self.present.add(node.target)
+        else:
+            self.tested.append(flag)
+
+    def _write_branch(self, flags: list[str], write: Callable[[], None]) -> None:
+        """Write what is run if one of the flags is set."""
+        if "True" in flags:
+            write()
+            return
+        self.code.add(f"if {' or '.join(flags)}:")
+        self.code.indent()
+        write()
+        self.code.indent(-1)
+
+    def _write_call(self, node: Visit, slot: int, flag: str, flags: list[str]) -> None:
         self._load(node.reads, flags)
         if node.address is None:
-            if self._flags_of(node.reads):
-                given = f"{node.call.source}, {slot}, {self._inputs(node)}"
-            else:
-                given = f"None, {slot}, ()"
-            self.code.add(f"{node.target}, {flag} = {self.run}.edit_inline({given})")
+            given = f"edit_inline({node.call.source}, {slot}, {self._inputs(node)})"
         else:
-            given = f"{visit_arguments(node, self.run)}, {slot}, {self._inputs(node)}"
-            self.code.add(f"{node.target}, {flag} = {self.run}.edit({given})")
-        self._close(node.target, flag, flags)
+            given = f"edit({visit_arguments(node, self.run)}, {slot}, {self._inputs(node)})"
+        self.code.add(f"{node.target}, {flag} = {self.run}.{given}")
+
+    def _again(self, node: Visit, slot: int) -> str:
+        """Return the source of a visit that reads nothing new: its call is the one of before."""
+        if node.address is None:
+            return f"{self.run}.edit_inline(None, {slot}, ())"
+        return f"{self.run}.edit_again({slot})"
 
     def _write_compute(self, node: Compute | Parameter) -> None:
         flags = self._flags_of(node.reads)
@@ -135,21 +165,6 @@ class _Writer:
             return
         self.code.lines.insert(line, f"    {' = '.join(self.tested)} = False")
         self.code.places = {at + (at > line): place for at, place in self.code.places.items()}
-
-    def _open(self, node: Visit, flags: list[str]) -> str:
-        self.code.at(node.place)
-        if "True" not in flags:
-            self.code.add(f"if {' or '.join(flags)}:")
-            self.code.indent()
-        return self.names.fresh(f"{node.target}_changed")
-
-    def _close(self, target: str, flag: str, flags: list[str]) -> None:
-        self.flags[target] = flag
-        if "True" in flags:
-            self.present.add(target)
-        else:
-            self.code.indent(-1)
-            self.tested.append(flag)
 
     def _flags_of(self, reads: Iterable[str]) -> list[str]:
         return list(dict.fromkeys(self.flags[name] for name in reads if name in self.flags))

@@ -140,6 +140,24 @@ class Edit(Run):
         return record.retval, diff is not UNCHANGED or not stays
 
     @final
+    def edit_again(self, slot: int) -> tuple[Any, bool]:
+        """Visit the call of before at its address, and return its value and whether that has changed."""
+        old_slots = self.old_slots
+        old: Trace[Any] = old_slots.records[slot]
+        path, call = old_slots.paths[slot], old.call
+        record: Trace[Any]
+        try:
+            if type(call.gen_fn) is self._plain:
+                record, diff = self.edit_choice(old, call, path)
+            else:
+                record, diff = self.edit_callee(old, call, path, ())
+        except BaseException as error:
+            self.locate(error, path)
+            raise
+        self.records[slot] = record
+        return record.retval, diff is not UNCHANGED
+
+    @final
     def edit_inline(self, call: Call[Any] | None, slot: int, inputs: tuple[Any, ...]) -> tuple[Any, bool]:
         """Run a spliced function again, and return its value and whether that has changed.
 
@@ -247,6 +265,8 @@ class Edit(Run):
     @final
     def argdiffs_of(self, old: Any, call: Call[Any], inputs: tuple[Any, ...]) -> ArgDiffs:
         """Return how a callee's arguments changed, with the hints that values carry along."""
+        if call is old.call and tuple(map(version_of, call.values())) == old.versions:
+            return (UNCHANGED,) * len(old.versions)
         diffs = self.hints.argdiffs(old, call)
         return with_kept(diffs, old, call, inputs) if inputs and UNKNOWN in diffs else diffs
 
