@@ -18,6 +18,7 @@ class Wrong:
 
     right: Any
     shift: float
+    log_prob_of_numbers = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.right, name)
@@ -59,6 +60,7 @@ def test_a_density_that_is_not_normalised_is_found() -> None:
     @dataclass(frozen=True)
     class Doubled:
         right: Any = g.normal.family
+        log_prob_of_numbers = None
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.right, name)
@@ -93,3 +95,18 @@ def test_the_random_state_is_left_alone() -> None:
 def test_parameters_of_several_events_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs parameters of one event of normal, .* shape \(3,\)"):
         check_samples(g.normal, torch.zeros(3), 1.0)
+
+
+def test_numbers_that_are_scored_otherwise_than_tensors_are_found() -> None:
+    @dataclass(frozen=True)
+    class Shifted:
+        right: Any
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.right, name)
+
+        def log_prob_of_numbers(self, value: float, /, loc: float, scale: float) -> float:
+            return self.right.log_prob_of_numbers(value, loc, scale) + 0.01  # type: ignore[no-any-return]
+
+    with pytest.raises(AssertionError, match="log_prob_of_numbers of normal"):
+        check_samples(Distribution(Shifted(g.normal.family)), 0.5, 2.0)

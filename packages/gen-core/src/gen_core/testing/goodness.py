@@ -14,10 +14,12 @@ from torch.distributions import biject_to, constraints
 from torch.distributions.constraints import Constraint
 
 from gen_core.distribution import Distribution
+from gen_core.testing.number_scores import check_number_scores
 from gen_core.testing.p_values import chi_square_p_value, kolmogorov_p_value, normal_p_value
 
 NUM_BINS = 32
 NUM_LOCATIONS = 8
+NUM_NUMBERS = 100
 
 
 def check_samples(
@@ -37,6 +39,8 @@ def check_samples(
     - Vectors and matrices: for a density q that is concentrated somewhere, the mean of q(x) / p(x) over
       samples is 1 if these follow p. Checked for several q, in the coordinates of `biject_to(support)`.
 
+    Where the family has `log_prob_of_numbers`, that it agrees with `log_prob` is checked on samples, too.
+
     The global random state is left as it was.
 
     Args:
@@ -50,7 +54,7 @@ def check_samples(
         **kwargs: Further parameters.
 
     Raises:
-        AssertionError: The samples do not follow the density.
+        AssertionError: The samples do not follow the density, or it differs for numbers and tensors.
         ValueError: The parameters are those of several events.
     """
     family = distribution.family
@@ -67,6 +71,7 @@ def check_samples(
                 f"check_samples needs parameters of one event of {distribution.name}, but they draw a value "
                 f"of shape {tuple(draw.shape)}."
             )
+    check_number_scores(distribution(*args, **kwargs), draws[:NUM_NUMBERS])
     if distribution.is_discrete:
         p_value = _discrete(draws, log_prob)
     elif family.event_dim:
