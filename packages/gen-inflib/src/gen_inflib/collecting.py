@@ -114,9 +114,10 @@ class Collector:
             self.moments = _with(self.moments, stretch.choices, steps, kept)
 
     def _add_up(self, fields: dict[tuple[str, str], Tensor]) -> None:
-        for key, values in fields.items():
-            numbers = values.double()
-            now = torch.stack([numbers.nansum(0), (~numbers.isnan()).double().sum(0)], 1)
+        # All at once: there are many, and each is small.
+        numbers = torch.stack([values.double() for values in fields.values()])
+        sums = torch.stack([numbers.nansum(1), (~numbers.isnan()).sum(1).double()], 2)
+        for key, now in zip(fields, sums, strict=True):
             self.sums[key] = self.sums[key] + now if key in self.sums else now
 
     def _count_moves(self, stretch: Stretch) -> None:
@@ -154,6 +155,8 @@ def joined(stretches: list[Any]) -> Any:
 
 
 def _concatenated(stretches: list[Any]) -> Any:
+    if len(stretches) == 1:
+        return stretches[0]
     if any(isinstance(stretch, Ragged) for stretch in stretches):
         return _as_ragged(stretches)
     parts = [take_apart(stretch, once=False) for stretch in stretches]
