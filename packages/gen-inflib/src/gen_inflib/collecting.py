@@ -72,8 +72,7 @@ class Collector:
         """Return the numbers of each draw, `(num_chains, num_draws)`, by name."""
         if not self.log_densities:
             return {}
-        log_density = torch.cat(self.log_densities).mT.contiguous()
-        return {"log_density": log_density, **_named(_joined_fields(self.fields))}
+        return {"log_density": _by_chain(self.log_densities), **_named(_joined_fields(self.fields))}
 
     def statistic_means(self) -> dict[str, Tensor]:
         """Return the means of the numbers over all steps, `(num_chains,)`, by name."""
@@ -114,9 +113,9 @@ class Collector:
             self.moments = _with(self.moments, stretch.choices, steps, kept)
 
     def _add_up(self, fields: dict[tuple[str, str], Tensor]) -> None:
-        # All at once: there are many, and each is small.
-        numbers = torch.stack([values.double() for values in fields.values()])
-        sums = torch.stack([numbers.nansum(1), (~numbers.isnan()).sum(1).double()], 2)
+        # All at once: there are many, and each is small. By chains, as their numbers mostly lie.
+        numbers = torch.stack([values.mT.double() for values in fields.values()])
+        sums = torch.stack([numbers.nansum(2), (~numbers.isnan()).sum(2).double()], 2)
         for key, now in zip(fields, sums, strict=True):
             self.sums[key] = self.sums[key] + now if key in self.sums else now
 
@@ -224,7 +223,12 @@ def _joined_field(stretches: list[dict[tuple[str, str], Tensor]], key: tuple[str
         parts.append(stretch[key] if key in stretch else torch.full(missing.shape, math.nan).double())
     if len({part.dtype for part in parts}) > 1:
         parts = [part.double() for part in parts]
-    return torch.cat(parts).mT.contiguous()
+    return _by_chain(parts)
+
+
+def _by_chain(parts: list[Tensor]) -> Tensor:
+    """Return consecutive numbers, each `(num_steps, num_chains)`, as one tensor with the chains first."""
+    return torch.cat([part.mT for part in parts], 1) if len(parts) > 1 else parts[0].mT.contiguous()
 
 
 def _changes(choices: ChoiceMap) -> dict[Path, Tensor]:

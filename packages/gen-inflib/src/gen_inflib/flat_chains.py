@@ -93,7 +93,7 @@ class FlatChains:
                 self._restart(is_last=step == self._stepping.num_warmup)
         if first < self._stepping.num_warmup:
             return Stretch(EMPTY, torch.empty(0), {}, {}, None)
-        return self._noted(joined(parts))
+        return self._noted(parts[0] if len(parts) == 1 else joined(parts))
 
     def snapshot(self) -> dict[str, Any]:
         """Return where the chains are, as tensors."""

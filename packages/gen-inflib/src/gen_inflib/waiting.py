@@ -13,9 +13,10 @@ from gen_inflib.flat import Emitted
 
 def joined(blocks: Sequence[Emitted]) -> Emitted:
     """Return consecutive draws of all chains, `(num_chains, num_draws, ...)`, as one."""
-    if len(blocks) == 1:
-        return blocks[0]
-    return Emitted(*[torch.cat(column, 1) for column in zip(*blocks, strict=True)])
+    positions, numbers = zip(*blocks, strict=True)
+    # Each of the numbers lies by itself, as it will be read.
+    by_number = torch.cat([each.movedim(-1, 0) for each in numbers], 2)
+    return Emitted(torch.cat(positions, 1), by_number.movedim(0, -1))
 
 
 @final
@@ -34,12 +35,14 @@ class Waiting:
 
     def put(self, emitted: Emitted) -> None:
         """Take in what bodies have handed out, `(num_chains, num_bodies, ...)`: the ends of transitions."""
-        self._num_made = self._num_made + emitted.has_ended.sum(1)
-        self._blocks.append(_ends_first(emitted))
+        has_ended = emitted.has_ended
+        self._num_made = self._num_made + has_ended.sum(1)
+        self._blocks.append(_ends_first(emitted, has_ended))
 
     def take(self, count: int) -> Emitted:
         """Return the next `count` draws of every chain, `(num_chains, count, ...)`, and forget them."""
-        drawn = _ends_first(joined(self._blocks))
+        drawn = joined(self._blocks)
+        drawn = _ends_first(drawn, drawn.has_ended)
         self._blocks = [Emitted(*[column[:, count:] for column in drawn])]
         self._num_made = self._num_made - count
         return Emitted(*[column[:, :count] for column in drawn])
@@ -55,9 +58,8 @@ class Waiting:
             self.put(Emitted(*snapshot))
 
 
-def _ends_first(emitted: Emitted) -> Emitted:
+def _ends_first(emitted: Emitted, has_ended: Tensor) -> Emitted:
     """Return what ended a transition before all else, and no more rows than the chain with most needs."""
-    has_ended = emitted.has_ended
     if bool(has_ended.all()):
         return emitted
     most = int(has_ended.sum(1).max())
