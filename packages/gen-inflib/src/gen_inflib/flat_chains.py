@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple, cast, final
 
 import torch
@@ -117,8 +117,7 @@ class FlatChains:
         self._loop = None
         if snapshot["loop"] is not None:
             limit, *stacks = snapshot["loop"]
-            packing = packing_of(self._begun())
-            self._loop = _Loop(packing, stacks, limit)
+            self._loop = _Loop(self._setting(packing_of(self._begun())), stacks, limit)
             self._loop.waiting.restore(snapshot["waiting"])
             self._loop.num_taken = snapshot["num_taken"]
             self._loop.noise = None if snapshot["noise"] is None else Noise(*snapshot["noise"])
@@ -148,7 +147,11 @@ class FlatChains:
         limit = torch.tensor(float(ahead[0] if ahead else 0))
         state = self._begun()
         packing = packing_of(state)
-        return _Loop(packing, packing.pack(state), limit)
+        return _Loop(self._setting(packing), packing.pack(state), limit)
+
+    def _setting(self, packing: Packing) -> _Setting:
+        latents = self._stepping.watch.latents
+        return _Setting(self._kernel, latents, packing, self._is_single, self._backend)
 
     def _initial(self) -> Tuning:
         """Return what is known before warm-up, and keep where the chains start."""
@@ -188,13 +191,13 @@ class FlatChains:
         single = self._is_single
         traces: Any = self._traces[0] if single else self._traces
         metric = _first_of(self._tuning.metric) if single else self._tuning.metric
-        setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
         noise = loop.noise or self._noise(self._kernel.flat.num_bodies)
         loop.noise = None
         if self._backend is not None:
-            loop.stacks, emitted = _program(setting)(traces, metric, loop.limit, loop.stacks, noise)
+            loop.stacks, emitted = loop.program(traces, metric, loop.limit, loop.stacks, noise)
         else:
-            loop.stacks, emitted = _eager(setting, wanted)(traces, metric, loop.limit, loop.stacks, noise)
+            run = _eager(loop.setting, wanted)
+            loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, noise)
             num_used = len(emitted.position)
             if num_used < len(noise.normals):
                 # So that the numbers are those of a program, which does not stop.
@@ -217,7 +220,7 @@ class FlatChains:
     def _restart(self, *, is_last: bool) -> None:
         """Take what was learned, and begin new transitions from the last draws."""
         assert self._loop is not None
-        state: FlatState = self._loop.packing.unpack(self._loop.stacks)
+        state: FlatState = self._loop.setting.packing.unpack(self._loop.stacks)
         step_size, search = state.step_size, state.search
         if self._is_single:
             step_size, search = _with_chain((step_size, search))
@@ -258,8 +261,8 @@ class FlatChains:
 class _Loop:
     """A loop that was entered, between two calls of its program."""
 
-    def __init__(self, packing: Packing, stacks: list[Tensor], limit: Tensor) -> None:
-        self.packing = packing
+    def __init__(self, setting: _Setting, stacks: list[Tensor], limit: Tensor) -> None:
+        self.setting = setting
         self.stacks = stacks
         self.limit = limit
         """In so many transitions the step size is adapted."""
@@ -269,6 +272,11 @@ class _Loop:
         """How many draws of each chain were asked for."""
         self.noise: Noise | None = None
         """Random numbers that were drawn and not yet used."""
+
+    @cached_property
+    def program(self) -> Callable[..., Any]:
+        """Its bodies as one program."""
+        return _program(self.setting)
 
 
 class _Setting(NamedTuple):
