@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache, partial
-from typing import Any, NamedTuple, cast, final
+from functools import partial
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
-from gen_core import EMPTY, MissingPackageError, Selection, TraceBatch, batch, plugins
+from gen_core import EMPTY, TraceBatch, batch
 from gen_core.structure import put_together, take_apart
 from gen_distributions import normal, uniform
 from gen_inflib.adaptive_hamiltonian import AdaptiveHamiltonian
 from gen_inflib.batched_chains import Stepping
-from gen_inflib.flat import Emitted, FlatState, Noise, begin, body
-from gen_inflib.iteration import holds_anywhere
+from gen_inflib.flat import Emitted, FlatState, Noise, begin
+from gen_inflib.flat_loop import FlatLoop, LoopSetting
 from gen_inflib.packing import Packing, packing_of
 from gen_inflib.stretch import Stretch, stretch_of_scan
 from gen_inflib.tuning import Tuning
 from gen_inflib.visits import Visit
-from gen_inflib.waiting import Waiting, joined
+from gen_inflib.waiting import joined
 from gen_inflib.warmup_windows import warmup_windows
 
 
@@ -61,7 +61,7 @@ class FlatChains:
         """Position, density and gradient of each chain, where they are known."""
         self._tuning: Tuning = self._initial() if is_new else cast(Tuning, state)
         self._backend = backend
-        self._loop: _Loop | None = None
+        self._loop: FlatLoop | None = None
         self._last: Tensor | None = None
         self._windows = warmup_windows(stepping.num_warmup)
         ends = {last + 1 for last in self._windows.lasts()} | {stepping.num_warmup}
@@ -117,7 +117,7 @@ class FlatChains:
         self._loop = None
         if snapshot["loop"] is not None:
             limit, *stacks = snapshot["loop"]
-            self._loop = _Loop(self._setting(packing_of(self._begun())), stacks, limit)
+            self._loop = FlatLoop(self._setting(packing_of(self._begun())), stacks, limit)
             self._loop.waiting.restore(snapshot["waiting"])
             self._loop.num_taken = snapshot["num_taken"]
             self._loop.noise = None if snapshot["noise"] is None else Noise(*snapshot["noise"])
@@ -142,16 +142,16 @@ class FlatChains:
         self._last = result.position[:, -1]
         return result
 
-    def _started(self, step: int) -> _Loop:
+    def _started(self, step: int) -> FlatLoop:
         ahead = [mark - step for mark in self._restarts if mark > step]
         limit = torch.tensor(float(ahead[0] if ahead else 0))
         state = self._begun()
         packing = packing_of(state)
-        return _Loop(self._setting(packing), packing.pack(state), limit)
+        return FlatLoop(self._setting(packing), packing.pack(state), limit)
 
-    def _setting(self, packing: Packing) -> _Setting:
+    def _setting(self, packing: Packing) -> LoopSetting:
         latents = self._stepping.watch.latents
-        return _Setting(self._kernel, latents, packing, self._is_single, self._backend)
+        return LoopSetting(self._kernel, latents, packing, self._is_single, self._backend)
 
     def _initial(self) -> Tuning:
         """Return what is known before warm-up, and keep where the chains start."""
@@ -186,7 +186,7 @@ class FlatChains:
             return function(self._traces[0], *values)
         return batch(function)(self._traces, *values)
 
-    def _go_on(self, loop: _Loop, wanted: int) -> None:
+    def _go_on(self, loop: FlatLoop, wanted: int) -> None:
         """Take some leapfrogs of every chain, at most until it has made `wanted` draws; put them aside."""
         single = self._is_single
         traces: Any = self._traces[0] if single else self._traces
@@ -196,7 +196,7 @@ class FlatChains:
         if self._backend is not None:
             loop.stacks, emitted = loop.program(traces, metric, loop.limit, loop.stacks, noise)
         else:
-            run = _eager(loop.setting, wanted)
+            run = loop.until(wanted)
             loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, noise)
             num_used = len(emitted.position)
             if num_used < len(noise.normals):
@@ -256,88 +256,6 @@ class FlatChains:
 
         traces: TraceBatch[Any] = batch(at)(self._traces, positions)
         return traces
-
-
-class _Loop:
-    """A loop that was entered, between two calls of its program."""
-
-    def __init__(self, setting: _Setting, stacks: list[Tensor], limit: Tensor) -> None:
-        self.setting = setting
-        self.stacks = stacks
-        self.limit = limit
-        """In so many transitions the step size is adapted."""
-        self.waiting = Waiting()
-        """Draws that were made and not yet asked for."""
-        self.num_taken = 0
-        """How many draws of each chain were asked for."""
-        self.noise: Noise | None = None
-        """Random numbers that were drawn and not yet used."""
-
-    @cached_property
-    def program(self) -> Callable[..., Any]:
-        """Its bodies as one program."""
-        return _program(self.setting)
-
-
-class _Setting(NamedTuple):
-    """What a program is compiled for. Hashable, and compared by what it is made of."""
-
-    kernel: AdaptiveHamiltonian
-    latents: Selection
-    packing: Packing
-    is_single: bool
-    backend: str | None
-
-
-@lru_cache(maxsize=32)
-def _program(setting: _Setting) -> Callable[..., Any]:
-    """Return many bodies as one program, compiled when it is first called; kept for later runs."""
-    try:
-        from gen_torch import jit, scan
-    except ImportError:
-        raise MissingPackageError("mcmc(compile=True)", "gen-torch", plugins.broken) from None
-    kernel, packing = setting.kernel, setting.packing
-
-    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
-        def one(trace: Any, metric: Any, state: FlatState, noise: Noise) -> tuple[FlatState, Emitted]:
-            view = kernel.view(trace)
-            return body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, noise)
-
-        advance = one if setting.is_single else batch(one)
-
-        def step(stacks: list[Tensor], noise: Noise) -> tuple[list[Tensor], Emitted]:
-            state, emitted = advance(traces, metric, packing.unpack(stacks), noise)
-            return packing.pack(state), emitted
-
-        return scan(step, stacks, noise)
-
-    compiled: Callable[..., Any] = jit(run, backend=setting.backend)  # type: ignore[arg-type]
-    return compiled
-
-
-def _eager(setting: _Setting, wanted: int) -> Callable[..., Any]:
-    """Return bodies as a loop within one batch, which stops when all chains have made `wanted` draws."""
-    kernel, packing = setting.kernel, setting.packing
-
-    def one(trace: Any, metric: Any, limit: Tensor, state: FlatState, noise: Noise) -> Any:
-        view = kernel.view(trace)
-        emitted = []
-        for each in zip(*noise, strict=True):
-            state, out = body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each))
-            emitted.append(out)
-            if not holds_anywhere(state.num_made < wanted):
-                break
-        return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
-
-    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
-        state = packing.unpack(stacks)
-        if setting.is_single:
-            state, emitted = one(traces, metric, limit, state, noise)
-            return packing.pack(state), emitted
-        state, emitted = batch(one, (0, 0, None, 0, 1))(traces, metric, limit, state, noise)
-        return packing.pack(state), Emitted(*[column.transpose(0, 1) for column in emitted])
-
-    return run
 
 
 def _first_of(value: Any) -> Any:
