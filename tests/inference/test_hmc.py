@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen_core import ALL, Distribution, Trace, batch, drawing, select
+from gen_core import ALL, Distribution, Trace, TraceBatch, batch, drawing, select
 from gen_core.draw import draw_sample
 from gen_distributions import bernoulli, categorical, gamma, normal, uniform
 from gen_dml import gen
@@ -409,3 +410,37 @@ def test_more_leapfrogs_than_stand_in_one_body_run_side_by_side() -> None:
 
     assert chains.statistics["accepted"].shape == (2, 3)
     torch.testing.assert_close(chains.last[0]["x"], chains.draws["x"][0, -1])
+
+
+@gen
+def mixed_supports(depends: bool) -> None:
+    """Choices on several supports; the bound of one of them is another, if `depends`."""
+    rate = gamma(2.0, 1.0) @ "rate"
+    share = uniform(0.0, rate if depends else 1.0) @ "share"
+    levels = normal(torch.zeros(2), 1.0) @ "levels"
+    is_noisy = bernoulli(0.5) @ "is_noisy"
+    normal(levels * share, torch.where(is_noisy, 2.0, rate)) @ "ys"
+
+
+@pytest.mark.parametrize("depends", [False, True])
+@pytest.mark.parametrize("num_chains", [1, 3])
+def test_what_is_noted_of_a_draw_is_what_the_model_says_of_it(depends: bool, num_chains: int) -> None:
+    kernel = partial(hmc, selection=select("rate", "share", "levels"), step_size=0.2, num_leapfrogs=3)
+
+    chains = mcmc(
+        mixed_supports(depends),
+        {"ys": torch.tensor([0.5, -1.0])},
+        kernel,
+        num_samples=6,
+        num_chains=num_chains,
+        compile="graph",
+        progress=False,
+    )
+
+    for chain, draw in itertools.product(range(num_chains), range(6)):
+        trace = chains.trace(chain, draw)
+        torch.testing.assert_close(chains.statistics["log_density"][chain, draw], trace.score)
+    assert chains.draws["levels"].shape == (num_chains, 6, 2)
+    assert chains.draws["is_noisy"].shape == (num_chains, 6)
+    assert isinstance(chains.last, TraceBatch)
+    torch.testing.assert_close(chains.last.score, chains.statistics["log_density"][:, -1])

@@ -25,6 +25,7 @@ from gen_inflib.marginalised import View, view_of
 from gen_inflib.metrics import Metric
 from gen_inflib.nuts import nuts
 from gen_inflib.tuning import MetricKind, Tuning, first_tuning, fixed_tuning, tuned
+from gen_inflib.unconstrained import Scored
 
 R = TypeVar("R")
 
@@ -158,9 +159,14 @@ class AdaptiveHamiltonian:
 
     def initial(self, trace: Trace[Any], /) -> Tuning:
         """Return what is known before warm-up."""
-        if self.fixed is None:
-            return first_tuning(self.view(trace), self.metric)
-        return fixed_tuning(self.view(trace), *self.fixed)
+        view = self.view(trace)
+        return self.initial_at(view, view.start())
+
+    def initial_at(self, view: View[Any], start: tuple[Tensor, Scored]) -> Tuning:
+        """Return what is known before warm-up, where the view's start has been looked at."""
+        return (
+            first_tuning(view, start, self.metric) if self.fixed is None else fixed_tuning(start, *self.fixed)
+        )
 
     def step(self, trace: Trace[Any], state: Any, progress: Progress, /) -> Stepped:
         """Take one transition, and learn from it."""

@@ -72,8 +72,7 @@ class Collector:
         """Return the numbers of each draw, `(num_chains, num_draws)`, by name."""
         if not self.log_densities:
             return {}
-        log_density = torch.cat(self.log_densities).mT.contiguous()
-        return {"log_density": log_density, **_named(_joined_fields(self.fields))}
+        return {"log_density": _by_chain(self.log_densities), **_named(_joined_fields(self.fields))}
 
     def statistic_means(self) -> dict[str, Tensor]:
         """Return the means of the numbers over all steps, `(num_chains,)`, by name."""
@@ -114,9 +113,10 @@ class Collector:
             self.moments = _with(self.moments, stretch.choices, steps, kept)
 
     def _add_up(self, fields: dict[tuple[str, str], Tensor]) -> None:
-        for key, values in fields.items():
-            numbers = values.double()
-            now = torch.stack([numbers.nansum(0), (~numbers.isnan()).double().sum(0)], 1)
+        # All at once: there are many, and each is small. By chains, as their numbers mostly lie.
+        numbers = torch.stack([values.mT.double() for values in fields.values()])
+        sums = torch.stack([numbers.nansum(2), (~numbers.isnan()).sum(2).double()], 2)
+        for key, now in zip(fields, sums, strict=True):
             self.sums[key] = self.sums[key] + now if key in self.sums else now
 
     def _count_moves(self, stretch: Stretch) -> None:
@@ -154,6 +154,8 @@ def joined(stretches: list[Any]) -> Any:
 
 
 def _concatenated(stretches: list[Any]) -> Any:
+    if len(stretches) == 1:
+        return stretches[0]
     if any(isinstance(stretch, Ragged) for stretch in stretches):
         return _as_ragged(stretches)
     parts = [take_apart(stretch, once=False) for stretch in stretches]
@@ -221,7 +223,12 @@ def _joined_field(stretches: list[dict[tuple[str, str], Tensor]], key: tuple[str
         parts.append(stretch[key] if key in stretch else torch.full(missing.shape, math.nan).double())
     if len({part.dtype for part in parts}) > 1:
         parts = [part.double() for part in parts]
-    return torch.cat(parts).mT.contiguous()
+    return _by_chain(parts)
+
+
+def _by_chain(parts: list[Tensor]) -> Tensor:
+    """Return consecutive numbers, each `(num_steps, num_chains)`, as one tensor with the chains first."""
+    return torch.cat([part.mT for part in parts], 1) if len(parts) > 1 else parts[0].mT.contiguous()
 
 
 def _changes(choices: ChoiceMap) -> dict[Path, Tensor]:

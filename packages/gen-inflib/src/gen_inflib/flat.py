@@ -20,6 +20,7 @@ from gen_inflib.marginalised import View
 from gen_inflib.metrics import Metric
 from gen_inflib.nuts_tree import Candidate
 from gen_inflib.tuning import Tuning
+from gen_inflib.unconstrained import Scored
 
 
 class Advanced(NamedTuple):
@@ -31,6 +32,8 @@ class Advanced(NamedTuple):
     """Whether a transition has ended, shape `()`; the rest is about that one."""
     position: Tensor
     """Where it led, shape `(n,)`."""
+    log_density: Tensor
+    """There, shape `()`."""
     info: Any
     """A NamedTuple of numbers of shape `()`, with `acceptance_probability`."""
 
@@ -99,12 +102,27 @@ class Emitted(NamedTuple):
     position: Tensor
     """Shape `(n,)`."""
     numbers: Tensor
-    """Whether a transition has ended, then the fields of its record; shape `(1 + num_fields,)`."""
+    """Whether a transition has ended, its log density, and its record; shape `(2 + num_fields,)`."""
+
+    @property
+    def has_ended(self) -> Tensor:
+        """Whether the body ended a transition."""
+        return self.numbers[..., 0] > 0
+
+    @property
+    def log_density(self) -> Tensor:
+        """Of the position."""
+        return self.numbers[..., 1]
+
+    @property
+    def fields(self) -> tuple[Tensor, ...]:
+        """The record of the transition."""
+        return self.numbers[..., 2:].unbind(-1)
 
 
-def begin(flat: Flat, view: View[Any], tuning: Tuning, noise: Noise) -> FlatState:
-    """Return the state of a chain that starts where its trace is."""
-    position, (log_density, gradient) = view.start()
+def begin(flat: Flat, start: tuple[Tensor, Scored], tuning: Tuning, noise: Noise) -> FlatState:
+    """Return the state of a chain that starts at a position with its density and gradient."""
+    position, (log_density, gradient) = start
     zero = torch.zeros_like(log_density)
     here = Candidate(position, log_density, gradient, zero)
     momentum = tuning.metric.momentum(noise.normals)
@@ -142,5 +160,5 @@ def body(
         step_size = torch.where(learns, searched.log_step.exp(), step_size)
     dtype = state.num_made.dtype
     after = FlatState(moved.inner, step_size, search, state.num_made + moved.has_ended.to(dtype))
-    numbers = torch.stack([number.to(dtype) for number in (moved.has_ended, *moved.info)])
-    return after, Emitted(moved.position, numbers)
+    numbers = (moved.has_ended, moved.log_density, *moved.info)
+    return after, Emitted(moved.position, torch.stack([number.to(dtype) for number in numbers]))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NamedTuple, cast, final
+from functools import partial
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
-from gen_core import EMPTY, MissingPackageError, Selection, TraceBatch, batch, plugins
+from gen_core import EMPTY, TraceBatch, batch
 from gen_core.structure import put_together, take_apart
 from gen_distributions import normal, uniform
 from gen_inflib.adaptive_hamiltonian import AdaptiveHamiltonian
 from gen_inflib.batched_chains import Stepping
-from gen_inflib.flat import Emitted, FlatState, Noise, begin, body
-from gen_inflib.iteration import holds_anywhere
+from gen_inflib.flat import Emitted, FlatState, Noise, begin
+from gen_inflib.flat_loop import FlatLoop, LoopSetting
 from gen_inflib.packing import Packing, packing_of
 from gen_inflib.stretch import Stretch, stretch_of_scan
 from gen_inflib.tuning import Tuning
 from gen_inflib.visits import Visit
+from gen_inflib.waiting import joined
 from gen_inflib.warmup_windows import warmup_windows
 
 
@@ -56,9 +57,11 @@ class FlatChains:
         self._traces = traces
         # What stays is in the kernel, and a run that went on in another way did not keep it.
         is_new = state is None or not kernel.learns
-        self._tuning: Tuning = _initial(kernel, traces) if is_new else cast(Tuning, state)
+        self._start: Any = None
+        """Position, density and gradient of each chain, where they are known."""
+        self._tuning: Tuning = self._initial() if is_new else cast(Tuning, state)
         self._backend = backend
-        self._loop: _Loop | None = None
+        self._loop: FlatLoop | None = None
         self._last: Tensor | None = None
         self._windows = warmup_windows(stepping.num_warmup)
         ends = {last + 1 for last in self._windows.lasts()} | {stepping.num_warmup}
@@ -90,7 +93,7 @@ class FlatChains:
                 self._restart(is_last=step == self._stepping.num_warmup)
         if first < self._stepping.num_warmup:
             return Stretch(EMPTY, torch.empty(0), {}, {}, None)
-        return self._noted(Emitted(*[torch.cat(column, 1) for column in zip(*parts, strict=True)]))
+        return self._noted(parts[0] if len(parts) == 1 else joined(parts))
 
     def snapshot(self) -> dict[str, Any]:
         """Return where the chains are, as tensors."""
@@ -102,21 +105,20 @@ class FlatChains:
             "loop": None if loop is None else [loop.limit, *loop.stacks],
             "num_taken": 0 if loop is None else loop.num_taken,
             "noise": None if loop is None or loop.noise is None else list(loop.noise),
-            "waiting": None if loop is None else [list(each) for each in loop.waiting],
+            "waiting": None if loop is None else loop.waiting.snapshot(),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go back to where the chains were."""
         spread = self._traces.spread()
         self._traces = TraceBatch(snapshot["traces"], spread.is_shared, spread.structure, len(spread))
-        self._last = snapshot["last"]
+        self._last, self._start = snapshot["last"], None
         self._tuning = put_together(snapshot["tuning"], take_apart(self._tuning, once=False).structure)
         self._loop = None
         if snapshot["loop"] is not None:
             limit, *stacks = snapshot["loop"]
-            packing = packing_of(self._begun())
-            waiting = [Emitted(*each) for each in snapshot["waiting"]]
-            self._loop = _Loop(packing, stacks, limit, waiting)
+            self._loop = FlatLoop(self._setting(packing_of(self._begun())), stacks, limit)
+            self._loop.waiting.restore(snapshot["waiting"])
             self._loop.num_taken = snapshot["num_taken"]
             self._loop.noise = None if snapshot["noise"] is None else Noise(*snapshot["noise"])
 
@@ -133,60 +135,75 @@ class FlatChains:
         if self._loop is None:
             self._loop = self._started(step)
         loop = self._loop
-        while min(len(each.position) for each in loop.waiting) < count:
+        while loop.waiting.num_common < count:
             self._go_on(loop, loop.num_taken + count)
-        drawn = [Emitted(*[column[:count] for column in each]) for each in loop.waiting]
-        loop.waiting[:] = [Emitted(*[column[count:] for column in each]) for each in loop.waiting]
         loop.num_taken += count
-        result = Emitted(*[torch.stack(column) for column in zip(*drawn, strict=True)])
+        result = loop.waiting.take(count)
         self._last = result.position[:, -1]
         return result
 
-    def _started(self, step: int) -> _Loop:
+    def _started(self, step: int) -> FlatLoop:
         ahead = [mark - step for mark in self._restarts if mark > step]
         limit = torch.tensor(float(ahead[0] if ahead else 0))
         state = self._begun()
         packing = packing_of(state)
-        nothing = Emitted(self._last_positions()[:, None][:, :0], torch.empty(len(self._traces), 0, 0))
-        waiting = [Emitted(*columns) for columns in zip(*nothing, strict=True)]
-        return _Loop(packing, packing.pack(state), limit, waiting)
+        return FlatLoop(self._setting(packing), packing.pack(state), limit)
+
+    def _setting(self, packing: Packing) -> LoopSetting:
+        latents = self._stepping.watch.latents
+        return LoopSetting(self._kernel, latents, packing, self._is_single, self._backend)
+
+    def _initial(self) -> Tuning:
+        """Return what is known before warm-up, and keep where the chains start."""
+
+        def look(trace: Any) -> tuple[Any, Tuning]:
+            view = self._kernel.view(trace)
+            start = view.start()
+            return start, self._kernel.initial_at(view, start)
+
+        self._start, tuning = self._each(look)
+        return cast(Tuning, _with_chain(tuning) if self._is_single else tuning)
 
     def _begun(self) -> FlatState:
-        noise = self._noise(1)
-        first = Noise(*[column[0] for column in noise])
-        kernel = self._kernel
-
-        def start(trace: Any, tuning: Tuning, noise: Noise) -> FlatState:
-            return begin(kernel.flat, kernel.view(trace), tuning, noise)
-
+        noise = Noise(*[column[0] for column in self._noise(1)])
+        tuning = _first_of(self._tuning) if self._is_single else self._tuning
+        start = self._here()
         if self._is_single:
-            return start(self._traces[0], _first_of(self._tuning), first)
-        state: FlatState = batch(start)(self._traces, self._tuning, first)
+            return begin(self._kernel.flat, start, tuning, noise)
+        state: FlatState = batch(partial(begin, self._kernel.flat))(start, tuning, noise)
         return state
 
-    def _go_on(self, loop: _Loop, wanted: int) -> None:
+    def _here(self) -> Any:
+        """Return where each chain is, with density and gradient."""
+        if self._last is None:
+            return self._start or self._each(lambda trace: self._kernel.view(trace).start())
+        position = self._last[0] if self._is_single else self._last
+        return position, self._each(lambda trace, at: self._kernel.view(trace).scored(at), position)
+
+    def _each(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Return what `function` makes of each chain's trace: without a batch, if there is one chain."""
+        if self._is_single:
+            return function(self._traces[0], *values)
+        return batch(function)(self._traces, *values)
+
+    def _go_on(self, loop: FlatLoop, wanted: int) -> None:
         """Take some leapfrogs of every chain, at most until it has made `wanted` draws; put them aside."""
         single = self._is_single
         traces: Any = self._traces[0] if single else self._traces
         metric = _first_of(self._tuning.metric) if single else self._tuning.metric
-        setting = _Setting(self._kernel, self._stepping.watch.latents, loop.packing, single, self._backend)
         noise = loop.noise or self._noise(self._kernel.flat.num_bodies)
         loop.noise = None
         if self._backend is not None:
-            loop.stacks, emitted = _program(setting)(traces, metric, loop.limit, loop.stacks, noise)
+            loop.stacks, emitted = loop.program(traces, metric, loop.limit, loop.stacks, noise)
         else:
-            loop.stacks, emitted = _eager(setting, wanted)(traces, metric, loop.limit, loop.stacks, noise)
+            run = loop.until(wanted)
+            loop.stacks, emitted = run(traces, metric, loop.limit, loop.stacks, noise)
             num_used = len(emitted.position)
             if num_used < len(noise.normals):
                 # So that the numbers are those of a program, which does not stop.
                 loop.noise = Noise(*[column[num_used:] for column in noise])
-        if single:
-            emitted = Emitted(*[column.unsqueeze(1) for column in emitted])
-        for chain, before in enumerate(loop.waiting):
-            ended = emitted.numbers[:, chain, 0] > 0
-            new = [column[ended, chain] for column in emitted]
-            pairs = zip(before, new, strict=True)
-            loop.waiting[chain] = Emitted(*[torch.cat([old, now]) if len(old) else now for old, now in pairs])
+        chains_first = [column.unsqueeze(0) if single else column.transpose(0, 1) for column in emitted]
+        loop.waiting.put(Emitted(*chains_first))
 
     def _noise(self, num_bodies: int) -> Noise:
         like = self._tuning.moments.mean
@@ -203,7 +220,7 @@ class FlatChains:
     def _restart(self, *, is_last: bool) -> None:
         """Take what was learned, and begin new transitions from the last draws."""
         assert self._loop is not None
-        state: FlatState = self._loop.packing.unpack(self._loop.stacks)
+        state: FlatState = self._loop.setting.packing.unpack(self._loop.stacks)
         step_size, search = state.step_size, state.search
         if self._is_single:
             step_size, search = _with_chain((step_size, search))
@@ -211,20 +228,20 @@ class FlatChains:
         if not is_last or self._stepping.num_warmup - 1 in self._windows.lasts():
             tuning = batch(Tuning.with_metric)(tuning)
         self._tuning = batch(Tuning.settled)(tuning) if is_last else tuning
-        self._traces = self.last
-        self._last = None
         self._loop = None
 
     def _noted(self, drawn: Emitted) -> Stretch:
-        kernel, watch = self._kernel, self._stepping.watch
-        named = self._stepping.kernel
+        kernel, watch, named = self._kernel, self._stepping.watch, self._stepping.kernel
 
         def note(trace: Any, positions: Tensor, numbers: Tensor) -> Visit:
             view = kernel.view(trace)
 
             def one(position: Tensor, numbers: Tensor) -> Visit:
-                info = kernel.flat.info(numbers[1:].unbind())
-                return watch.visit(view.refreshed(view.trace_at(position)), named, info)
+                drawn = Emitted(position, numbers)
+                info = kernel.flat.info(drawn.fields)
+                known = view.known_at(position, drawn.log_density)
+                visit = watch.known_visit(trace, known, named, info)
+                return visit or watch.visit(view.refreshed(view.trace_at(position)), named, info)
 
             return batch(one)(positions, numbers)  # type: ignore[no-any-return]
 
@@ -239,93 +256,6 @@ class FlatChains:
 
         traces: TraceBatch[Any] = batch(at)(self._traces, positions)
         return traces
-
-    def _last_positions(self) -> Tensor:
-        positions: Tensor = batch(lambda trace: self._kernel.view(trace).position)(self._traces)
-        return positions
-
-
-class _Loop:
-    """A loop that was entered, between two calls of its program."""
-
-    def __init__(self, packing: Packing, stacks: list[Tensor], limit: Tensor, waiting: list[Emitted]) -> None:
-        self.packing = packing
-        self.stacks = stacks
-        self.limit = limit
-        """In so many transitions the step size is adapted."""
-        self.waiting = waiting
-        """By chain, draws that were made and not yet asked for: `(num_waiting, ...)`."""
-        self.num_taken = 0
-        """How many draws of each chain were asked for."""
-        self.noise: Noise | None = None
-        """Random numbers that were drawn and not yet used."""
-
-
-class _Setting(NamedTuple):
-    """What a program is compiled for. Hashable, and compared by what it is made of."""
-
-    kernel: AdaptiveHamiltonian
-    latents: Selection
-    packing: Packing
-    is_single: bool
-    backend: str | None
-
-
-@lru_cache(maxsize=32)
-def _program(setting: _Setting) -> Callable[..., Any]:
-    """Return many bodies as one program, compiled when it is first called; kept for later runs."""
-    try:
-        from gen_torch import jit, scan
-    except ImportError:
-        raise MissingPackageError("mcmc(compile=True)", "gen-torch", plugins.broken) from None
-    kernel, packing = setting.kernel, setting.packing
-
-    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
-        def one(trace: Any, metric: Any, state: FlatState, noise: Noise) -> tuple[FlatState, Emitted]:
-            view = kernel.view(trace)
-            return body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, noise)
-
-        advance = one if setting.is_single else batch(one)
-
-        def step(stacks: list[Tensor], noise: Noise) -> tuple[list[Tensor], Emitted]:
-            state, emitted = advance(traces, metric, packing.unpack(stacks), noise)
-            return packing.pack(state), emitted
-
-        return scan(step, stacks, noise)
-
-    compiled: Callable[..., Any] = jit(run, backend=setting.backend)  # type: ignore[arg-type]
-    return compiled
-
-
-def _eager(setting: _Setting, wanted: int) -> Callable[..., Any]:
-    """Return bodies as a loop within one batch, which stops when all chains have made `wanted` draws."""
-    kernel, packing = setting.kernel, setting.packing
-
-    def one(trace: Any, metric: Any, limit: Tensor, state: FlatState, noise: Noise) -> Any:
-        view = kernel.view(trace)
-        emitted = []
-        for each in zip(*noise, strict=True):
-            state, out = body(kernel.flat, kernel.target_acceptance, view, metric, limit, state, Noise(*each))
-            emitted.append(out)
-            if not holds_anywhere(state.num_made < wanted):
-                break
-        return state, Emitted(*[torch.stack(column) for column in zip(*emitted, strict=True)])
-
-    def run(traces: Any, metric: Any, limit: Tensor, stacks: list[Tensor], noise: Noise) -> Any:
-        state = packing.unpack(stacks)
-        if setting.is_single:
-            state, emitted = one(traces, metric, limit, state, noise)
-            return packing.pack(state), emitted
-        state, emitted = batch(one, (0, 0, None, 0, 1))(traces, metric, limit, state, noise)
-        return packing.pack(state), Emitted(*[column.transpose(0, 1) for column in emitted])
-
-    return run
-
-
-def _initial(kernel: AdaptiveHamiltonian, traces: TraceBatch[Any]) -> Tuning:
-    if len(traces) == 1:
-        return cast(Tuning, _with_chain(kernel.initial(traces[0])))
-    return cast(Tuning, batch(kernel.initial)(cast(Any, traces)))
 
 
 def _first_of(value: Any) -> Any:

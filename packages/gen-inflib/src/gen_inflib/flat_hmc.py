@@ -77,7 +77,7 @@ class FlatHmc:
         fresh = reached._replace(momentum=momentum)
         if is_whole:
             always = torch.ones_like(info.accepted)
-            return Advanced(fresh, always, reached.position, info)
+            return Advanced(fresh, always, reached.position, reached.log_density, info)
         num_taken = inner.num_taken + self.num_unrolled
         has_ended = num_taken >= self.num_leapfrogs
         following = Trajectory(
@@ -85,7 +85,7 @@ class FlatHmc:
             choose_values(has_ended, fresh, now),
             torch.where(has_ended, 0.0, num_taken),
         )
-        return Advanced(following, has_ended, reached.position, info)
+        return Advanced(following, has_ended, reached.position, reached.log_density, info)
 
     def info(self, numbers: Sequence[Tensor]) -> HamiltonianInfo:
         """Return the record of a transition."""

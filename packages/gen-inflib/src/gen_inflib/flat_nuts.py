@@ -44,7 +44,8 @@ class FlatNuts:
         tree, has_ended = grow(density, metric, step_size, inner, drawn, self.max_tree_depth)
         fresh = replant(metric, tree, momentum, drawn.direction)
         following = choose_values(has_ended, fresh, tree)
-        return Advanced(following, has_ended, tree.whole.candidate.position, info_of(tree, step_size))
+        end = tree.whole.candidate
+        return Advanced(following, has_ended, end.position, end.log_density, info_of(tree, step_size))
 
     def info(self, numbers: Sequence[Tensor]) -> NutsInfo:
         """Return the record of a transition."""

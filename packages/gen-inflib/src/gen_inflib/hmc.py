@@ -105,11 +105,12 @@ def decide(
     """Return whether a trajectory's end is accepted, given a number drawn between 0 and 1."""
     old, new = energy(metric, before), energy(metric, after)
     ratio = log_ratio(old, new)
-    accepted = chance.log() < ratio
+    probability = ratio.clamp(max=0.0).exp()
+    accepted = chance < probability
     return HamiltonianInfo(
         accepted,
         ratio,
-        ratio.clamp(max=0.0).exp(),
+        probability,
         torch.where(accepted, new, old),
         ratio < -MAX_ENERGY_ERROR,
         torch.as_tensor(step_size, dtype=ratio.dtype, device=ratio.device),

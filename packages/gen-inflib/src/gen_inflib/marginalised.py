@@ -17,7 +17,7 @@ from gen_core.readable import values_are_readable
 from gen_core.selection_build import as_selection
 from gen_distributions import NotEnumerableError, categorical
 from gen_inflib.errors import EnumerationError, ImpossibleStartError
-from gen_inflib.unconstrained import Scored, Unconstrained, scored
+from gen_inflib.unconstrained import Known, Scored, Unconstrained, scored
 
 R = TypeVar("R")
 
@@ -57,6 +57,10 @@ class View(Protocol[R]):
 
     def trace_at(self, position: Tensor) -> Trace[R]:
         """Return the trace with the moved choices at `position`."""
+        ...
+
+    def known_at(self, position: Tensor, log_density: Tensor) -> Known | None:
+        """Return the choices and their score, given the log density, without running the model; or None."""
         ...
 
     def refreshed(self, trace: Trace[R]) -> Trace[R]:
@@ -136,6 +140,9 @@ class Marginalised(Generic[R]):
     def trace_at(self, position: Tensor) -> Trace[R]:
         """Return the trace with the moved choices at `position`, and the finite ones as they were."""
         return self._base.trace_at(position)
+
+    def known_at(self, position: Tensor, log_density: Tensor) -> None:
+        """Return None: what was summed over is drawn from the model."""
 
     def refreshed(self, trace: Trace[R]) -> Trace[R]:
         """Return the trace with the finite choices drawn given everything else."""

@@ -14,6 +14,7 @@ from gen_inflib.marginalised import View
 from gen_inflib.metrics import DenseMetric, DiagonalMetric, IdentityMetric, Metric, dense_metric
 from gen_inflib.running_covariance import RunningCovariance, running_covariance
 from gen_inflib.step_size import find_step_size
+from gen_inflib.unconstrained import Scored
 from gen_inflib.warmup_windows import warmup_windows
 
 MetricKind: TypeAlias = Literal["diagonal", "dense", "identity"]
@@ -51,9 +52,9 @@ class Tuning(NamedTuple):
         return self._replace(step_size=self.search.log_average.exp())
 
 
-def first_tuning(view: View[object], kind: MetricKind) -> Tuning:
+def first_tuning(view: View[object], start: tuple[Tensor, Scored], kind: MetricKind) -> Tuning:
     """Return what is known before warm-up: a step size from one leapfrog, and the identity."""
-    position, here = view.start()
+    position, here = start
     ones = torch.ones_like(position)
     metric: Metric = IdentityMetric()
     if kind == "diagonal":
@@ -66,10 +67,10 @@ def first_tuning(view: View[object], kind: MetricKind) -> Tuning:
     return Tuning(step_size, metric, dual_averaging(step_size), moments)
 
 
-def fixed_tuning(view: View[object], step_size: float | Tensor, metric: Metric) -> Tuning:
+def fixed_tuning(start: tuple[Tensor, Scored], step_size: float | Tensor, metric: Metric) -> Tuning:
     """Return a tuning that says what to use, and has nothing to learn from."""
-    metric.check(view.size)
-    position, (log_density, _) = view.start()
+    position, (log_density, _) = start
+    metric.check(len(position))
     step = torch.as_tensor(step_size, dtype=log_density.dtype, device=log_density.device)
     return Tuning(step, metric, dual_averaging(step), running_covariance(position, dense=False))
 

@@ -33,6 +33,14 @@ class Scored(NamedTuple):
     gradient: Tensor
 
 
+class Known(NamedTuple):
+    """What is known at a position without running the model."""
+
+    choices: ChoiceMap
+    score: Tensor
+    """The log density of the choices, shape `()`."""
+
+
 @final
 class Unconstrained(Generic[R]):
     """A view of a trace from the real line: what gradient-based algorithms move.
@@ -124,6 +132,18 @@ class Unconstrained(Generic[R]):
         with torch.no_grad():
             return self._assess(self._pieces(position.detach()), fixed)
 
+    def known_at(self, position: Tensor, log_density: Tensor) -> Known | None:
+        """Return choices and score where the log density is known; None if supports depend on choices."""
+        if any(site.depends for site in self._sites):
+            return None
+        pieces = self._pieces(position)
+        terms = [
+            -site.stretch(site.onto, piece)
+            for site, piece in zip(self._sites, pieces, strict=True)
+            if not site.is_identity
+        ]
+        return Known(self._choices(pieces, self.fixed), total([log_density, *terms]))
+
     def refreshed(self, trace: Trace[R]) -> Trace[R]:
         """Return the trace itself: nothing is summed over. See `Marginalised.refreshed`."""
         return trace
@@ -147,8 +167,11 @@ class Unconstrained(Generic[R]):
         return [piece.reshape(site.shape) for piece, site in zip(split, self._sites, strict=True)]
 
     def _assess(self, pieces: list[Tensor], fixed: ChoiceMap) -> Trace[R]:
+        return rooms.assess(self.trace.call, self._choices(pieces, fixed))
+
+    def _choices(self, pieces: list[Tensor], fixed: ChoiceMap) -> ChoiceMap:
         given = [(site.path, site.given(piece)) for site, piece in zip(self._sites, pieces, strict=True)]
-        return rooms.assess(self.trace.call, fixed.override(from_paths(given)))
+        return fixed.override(from_paths(given))
 
 
 def scored(log_density: Callable[[Tensor], Tensor], position: Tensor) -> Scored:
@@ -201,7 +224,11 @@ class _Site:
 
     def log_jacobian(self, trace: Trace[Any], piece: Tensor) -> Tensor:
         """Return log |det d value / d piece|, shape `()`."""
-        onto = _onto(trace.subtrace(self.path).call) if self.depends else self.onto
+        return self.stretch(_onto(trace.subtrace(self.path).call) if self.depends else self.onto, piece)
+
+    @staticmethod
+    def stretch(onto: Transform, piece: Tensor) -> Tensor:
+        """Return log |det d onto(piece) / d piece|, shape `()`."""
         image: Tensor = onto(piece)
         stretch: Tensor = onto.log_abs_det_jacobian(piece, image)
         return stretch.sum()

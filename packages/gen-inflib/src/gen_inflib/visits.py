@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from gen_core import ChoiceMap, Selection, Trace
+from gen_core.structure import take_apart
 from gen_inflib.kernel import Move, moves_of
+from gen_inflib.unconstrained import Known
 
 ACCEPTED = "accepted"
 
@@ -40,11 +42,32 @@ class Watch:
 
     def visit(self, trace: Trace[Any], kernel: object, info: object) -> Visit:
         """Note a step that led to `trace`."""
-        moves = moves_of(kernel, info)
         collected = None if self.collect is None else numbers_as_tensors(self.collect(trace))
-        return Visit(
-            trace.choices.filter(self.latents), trace.score, _fields(moves), _counts(moves), collected
-        )
+        return self._visit(trace.choices, trace.score, kernel, info, collected)
+
+    def known_visit(
+        self, trace: Trace[Any], known: Known | None, kernel: object, info: object
+    ) -> Visit | None:
+        """Note a step from what is known of where it led; None if that is less than what is to be noted.
+
+        Args:
+            trace: Another trace of the chain, which says how its choices are structured.
+            known: The choices and their score.
+            kernel: What took the step.
+            info: What it said.
+        """
+        if self.collect is not None or known is None:
+            return None
+        ours, theirs = known.choices.filter(self.latents), trace.choices.filter(self.latents)
+        if take_apart(ours, once=False).structure != take_apart(theirs, once=False).structure:
+            return None
+        return self._visit(known.choices, known.score, kernel, info, None)
+
+    def _visit(
+        self, choices: ChoiceMap, score: Tensor, kernel: object, info: object, collected: Any
+    ) -> Visit:
+        moves = moves_of(kernel, info)
+        return Visit(choices.filter(self.latents), score, _fields(moves), _counts(moves), collected)
 
 
 def numbers_as_tensors(value: Any) -> Any:

@@ -44,6 +44,8 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
     from torch._inductor.compile_fx import compile_fx
     from torch._inductor.exc import InductorError
 
+    from gen_torch.cpp_wrapper import CACHE_KEY, loops_that_allocate_once
+
     add_missing_rules()
     on_cuda = _device_type(tensors) == "cuda"
     # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
@@ -52,11 +54,12 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
         # Random draws inside a loop would change places.
         "reorder_for_peak_memory": False,
         "triton.cudagraphs": on_cuda,
+        "post_grad_custom_post_pass": CACHE_KEY,
     }
     examples = _distinct(tensors)
     with torch.no_grad():
         try:
-            with config.patch({**options, "cpp_wrapper": not on_cuda}):
+            with config.patch({**options, "cpp_wrapper": not on_cuda}), loops_that_allocate_once():
                 inner = compile_fx(copy.deepcopy(graph), examples)
         except InductorError:
             # In some versions of torch the C++ wrapper lacks what some loops need; the Python wrapper has it.

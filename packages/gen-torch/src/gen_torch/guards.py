@@ -30,7 +30,6 @@ _SKIPPED_MODULES = (
     "math",
     "builtins",
 )
-_CONTAINERS = (list, tuple, dict)
 
 
 class Guard(NamedTuple):
@@ -39,12 +38,14 @@ class Guard(NamedTuple):
     name: str
     read: Callable[[], object]
     value: object
+    is_fixed: bool
+    """Whether the value stays as it is while it is the same object."""
     expected: object
 
     def holds(self) -> bool:
         """Return whether it is as it was."""
         value = self.read()
-        if value is self.value and not isinstance(value, _CONTAINERS):
+        if value is self.value and self.is_fixed:
             return True
         return fingerprint(value) == self.expected
 
@@ -140,7 +141,14 @@ class _Identity:
 
 def _guard(name: str, read: Callable[[], object]) -> Guard:
     value = read()
-    return Guard(name, read, value, fingerprint(value))
+    return Guard(name, read, value, _is_fixed(value), fingerprint(value))
+
+
+def _is_fixed(value: object) -> bool:
+    """Return whether no list or dict is in it, which may be filled otherwise."""
+    if isinstance(value, tuple):
+        return all(map(_is_fixed, value))
+    return not isinstance(value, list | dict)
 
 
 def _contents(cell: types.CellType) -> object:
