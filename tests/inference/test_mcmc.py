@@ -105,14 +105,14 @@ class Counting:
 
 
 SWEEP = cycle(by(select("slope")), by(near), partial(random_walk, selection=select("level"), scale=0.5))
-MIXED = mixture([(1.0, SWEEP), (2.0, repeat(lambda t: gibbs(t, "is_noisy"), 2))])
+MIXED = mixture([(1.0, SWEEP), (2.0, repeat(partial(gibbs, selection=select("is_noisy")), 2))])
 KERNELS = {
     "selection": by(select("slope")),
     "proposal": by(near),
     "cycle": SWEEP,
     "mixture": MIXED,
     "when": when(lambda trace: trace["is_noisy"], SWEEP),
-    "gibbs": lambda trace: gibbs(trace, "is_noisy"),
+    "gibbs": partial(gibbs, selection=select("is_noisy")),
     "slice": partial(slice_sampling, selection=select("slope"), max_steps_out=2, max_shrinks=4),
     "adaptive": cycle(Counting(), SWEEP),
 }
@@ -652,7 +652,7 @@ def test_chains_run_where_the_data_are(options: dict[str, Any]) -> None:
         [
             (1.0, cycle(by(select("slope")), partial(random_walk, selection=select("slope"), scale=0.5))),
             (1.0, partial(slice_sampling, selection=select("slope"), max_steps_out=2, max_shrinks=4)),
-            (1.0, lambda trace: gibbs(trace, "k")),
+            (1.0, partial(gibbs, selection=select("k"))),
         ]
     )
     chains = mcmc(placed(xs), {"ys": 0.5 * xs}, kernel, num_samples=10, num_warmup=3, num_chains=4, **options)

@@ -110,9 +110,9 @@ def alarm_problem() -> Problem:
             "one at a time": cycle(by(select("burglary")), by(select("earthquake")), by(select("rings"))),
             "custom proposal": cycle(by(flip_burglary), repeat(by(select("rings")), 2)),
             "gibbs": cycle(
-                *[lambda t, name=name: gibbs(t, name) for name in ("burglary", "earthquake", "rings")]
+                *[partial(gibbs, selection=select(name)) for name in ("burglary", "earthquake", "rings")]
             ),
-            "gibbs of a block": lambda trace: gibbs(trace, "burglary", "earthquake", "rings"),
+            "gibbs of a block": partial(gibbs, selection=select("burglary", "earthquake", "rings")),
         },
     )
 
@@ -383,14 +383,14 @@ def mixture_problem() -> Problem:
         proposal=anywhere(),
         kernels={
             "gibbs and random walk": cycle(
-                lambda trace: gibbs(trace, "is_high"),
+                partial(gibbs, selection=select("is_high")),
                 repeat(partial(random_walk, selection=select("x"), scale=1.0), 2),
             ),
             "gibbs and elliptical slice": cycle(
-                lambda trace: gibbs(trace, "is_high"), partial(elliptical_slice, address="x")
+                partial(gibbs, selection=select("is_high")), partial(elliptical_slice, address="x")
             ),
             "gibbs and slice": cycle(
-                lambda trace: gibbs(trace, "is_high"),
+                partial(gibbs, selection=select("is_high")),
                 partial(slice_sampling, selection=select("x"), width=2.0),
             ),
             "when": cycle(
@@ -447,9 +447,10 @@ def hidden_markov_problem() -> Problem:
         proposal=read_emissions(),
         kernels={
             "one selection": by(select(("z", ANY))),
-            "gibbs": cycle(*[lambda trace, t=t: gibbs(trace, ("z", t)) for t in states]),
+            "gibbs": cycle(*[partial(gibbs, selection=select(("z", t))) for t in states]),
             "gibbs of blocks": cycle(
-                lambda trace: gibbs(trace, ("z", 0), ("z", 1)), lambda trace: gibbs(trace, ("z", 2), ("z", 3))
+                partial(gibbs, selection=select(("z", 0), ("z", 1))),
+                partial(gibbs, selection=select(("z", 2), ("z", 3))),
             ),
         },
         posterior_variance=mean * (1 - mean),
@@ -611,7 +612,7 @@ def test_a_chain_agrees_with_the_known_answer(name: str, kernel: str) -> None:
     torch.manual_seed(3)
     start = importance_resampling(problem.model, problem.observations, num_particles=10).trace
 
-    chain = run_chain(start, problem.kernels[kernel], num_samples=NUM_SAMPLES, burn_in=50)
+    chain = run_chain(start, problem.kernels[kernel], num_samples=NUM_SAMPLES, num_warmup=50)
 
     values = torch.tensor([problem.statistic(trace) for trace in chain.traces], dtype=torch.float64)
     means = values.reshape(NUM_BATCHES, -1).mean(1)

@@ -428,7 +428,7 @@ def test_particle_gibbs_draws_from_the_smoothing_distribution(address: Any) -> N
     start = model.generate({(*prefix, *key): y for key, y in OBSERVED.items()}).trace
     kernel = partial(particle_gibbs, observed=select((ANY, "y")), num_particles=20, address=address)
 
-    chain = run_chain(start, kernel, num_samples=600, burn_in=10)
+    chain = run_chain(start, kernel, num_samples=600, num_warmup=10)
 
     draws = torch.stack(
         [torch.stack([trace[(*prefix, t, "z")] for t in range(len(YS))]) for trace in chain.traces]

@@ -60,13 +60,26 @@ def _batched_or_not(
 ) -> Crowd:
     why_looped = None
     if batched is not False:
-        state = torch.get_rng_state()
         try:
-            return at_once()
+            return tried(at_once)
         except REFUSALS as refusal:
             if batched:
                 raise
             why_looped = str(refusal)
-            torch.set_rng_state(state)  # as if it had not been tried
     traces, log_weights = zip(*one_by_one(), strict=True)
     return Crowd(traces, torch.stack(log_weights), why_looped)
+
+
+def tried(at_once: Callable[[], Crowd]) -> Crowd:
+    """Return `at_once()`; where it is refused, the random generator is as if it had not been tried.
+
+    Raises:
+        NotBatchableError: What is run cannot be batched.
+        BatchStructureError: Its structure differs within the batch.
+    """
+    state = torch.get_rng_state()
+    try:
+        return at_once()
+    except REFUSALS:
+        torch.set_rng_state(state)
+        raise
