@@ -91,6 +91,15 @@ class EnumerationError(GenError, ValueError):
     """Finite choices were to be summed over, and cannot be."""
 
 
+class ThresholdError(GenError, ValueError):
+    """A threshold of the effective sample size is no share of the particles."""
+
+    def __init__(self, given: object, most: str) -> None:
+        super().__init__(
+            f"Expected `threshold` to be a share of the particles between 0 and {most}, but got {given!r}."
+        )
+
+
 class DrawsError(GenError, ValueError):
     """Draws or weights from which nothing can be learnt."""
 
@@ -281,6 +290,16 @@ class SequenceError(GenError, TypeError):
         )
 
     @classmethod
+    def without(cls, observed: object, function: str) -> SequenceError:
+        """Return the error for a selection of observations that has none."""
+        error = cls("")
+        error.args = (
+            f"No choice of {function} is observed: {observed!r} selects none. Observed addresses are those "
+            f"below the sequence, such as select((ANY, 'y')); if there are none, say NONE.",
+        )
+        return error
+
+    @classmethod
     def outside(cls, key: object, length: int) -> SequenceError:
         """Return the error for an observation at a step that does not exist."""
         error = cls("")
@@ -368,16 +387,6 @@ class PowersError(GenError, ValueError):
 
     def __init__(self, powers: Sequence[float]) -> None:
         super().__init__(f"Expected powers that increase from above 0 to 1, but got {list(powers)}.")
-
-
-class CoupledSequenceError(GenError, ValueError):
-    """A sequence was drawn again by itself, but the rest of the model depends on it."""
-
-    def __init__(self, model: str, weight: float) -> None:
-        super().__init__(
-            f"The model {model} outside of the sequence depends on what particle_gibbs drew: its log density "
-            f"changed by {weight:.6g}. Make what depends on the sequence a part of its kernel."
-        )
 
 
 class LaplaceError(GenError, ArithmeticError):

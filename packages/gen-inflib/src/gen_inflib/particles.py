@@ -42,15 +42,29 @@ def draw_crowd(draw: Callable[[], tuple[Trace[Any], Tensor]], size: int, batched
     return _batched_or_not(at_once, lambda: [draw() for _ in range(size)], batched)
 
 
-def move_crowd(move: Callable[[Trace[Any]], tuple[Trace[Any], Tensor]], traces: Any) -> Crowd:
-    """Return what `move` makes of each trace; a batch is moved at once where that is possible."""
+def move_crowd(
+    move: Callable[[Trace[Any]], tuple[Trace[Any], Tensor]], traces: Any, moves: Tensor | None = None
+) -> Crowd:
+    """Return what `move` makes of each trace; a batch is moved at once where that is possible.
+
+    Args:
+        move: Returns a trace and a log weight.
+        traces: A batch, or a tuple of traces.
+        moves: Which need to be moved, booleans of shape `(num_particles,)`. In a batch all are; one after
+            another, the rest stay as they are, with log weight 0.
+    """
+    stays = [False] * len(traces) if moves is None else (~moves).tolist()
+    unmoved = torch.zeros((), dtype=torch.float64)
+
+    def one_by_one() -> list[tuple[Trace[Any], Tensor]]:
+        return [(trace, unmoved) if stay else move(trace) for trace, stay in zip(traces, stays, strict=True)]
 
     def at_once() -> Crowd:
         moved, log_weights = batch(move)(traces)
         return Crowd(moved, log_weights)
 
     is_batch = isinstance(traces, TraceBatch)
-    return _batched_or_not(at_once, lambda: [move(trace) for trace in traces], None if is_batch else False)
+    return _batched_or_not(at_once, one_by_one, None if is_batch else False)
 
 
 def _batched_or_not(
