@@ -108,6 +108,16 @@ def half_impossible() -> None:
     uniform(0.0 if flag else 1.0, 2.0) @ "y"
 
 
+def test_weighted_traces_print_what_they_are() -> None:
+    torch.manual_seed(0)
+
+    weighted = importance_sampling(model(), {"y": 2.0}, num_particles=9)
+
+    evidence, size = float(weighted.log_marginal_likelihood), float(weighted.effective_sample_size)
+    expected = f"<9 weighted traces of model: log evidence {evidence:.6g}, effective sample size {size:.3g}>"
+    assert repr(weighted) == expected
+
+
 def test_sample_draws_traces_in_proportion_to_their_weights() -> None:
     torch.manual_seed(0)
     traces = tuple(model.simulate() for _ in range(3))

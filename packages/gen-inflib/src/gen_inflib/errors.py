@@ -56,13 +56,24 @@ class NoBijectionError(GenError, ValueError):
 
 
 class NoPositionError(GenError, ValueError):
-    """A selection has no choices that a gradient could move, or some that it could not."""
+    """A selection has no choices, or some that cannot move on the real line."""
 
     def __init__(self, model: str, what: str) -> None:
         super().__init__(
-            f"{what} of {model} cannot be moved along gradients. Select continuous choices; name finite ones "
-            f"in `enumerate`, or leave them to another kernel and combine the two with `cycle`."
+            f"{what} of {model} cannot be moved on the real line. Select continuous choices; leave others to "
+            f"another kernel and combine the two with `cycle`, or name finite ones in `enumerate` of an "
+            f"algorithm that follows gradients."
         )
+
+    @classmethod
+    def empty(cls, model: str, selection: object) -> NoPositionError:
+        """Return the error for a selection that has no choices."""
+        error = cls(model, "")
+        error.args = (
+            f"{model} has no choice that {selection!r} selects. Select choices that it makes; where a trace "
+            f"has them only sometimes, apply the kernel by `when`.",
+        )
+        return error
 
 
 class ImpossibleStartError(GenError, ArithmeticError):
