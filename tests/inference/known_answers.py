@@ -439,7 +439,7 @@ def mixture_problem() -> Problem:
                 hmc, selection=select("x"), step_size=0.7, num_leapfrogs=3, enumerate=select("is_high")
             ),
             "nuts that sums over": partial(
-                nuts, selection=select("x"), step_size=0.7, enumerate=select("is_high")
+                nuts, selection=select("x"), step_size=0.7, max_tree_depth=3, enumerate=select("is_high")
             ),
             "involution": cycle(
                 partial(involutive_metropolis_hastings, proposal=jitter, involution=swapped),
@@ -580,7 +580,7 @@ def state_space_problem() -> Problem:
                 *[partial(elliptical_slice, address=(t, "z")) for t in range(len(MEASURED))]
             ),
             "hmc": partial(hmc, selection=states, step_size=0.4, num_leapfrogs=3),
-            "nuts": partial(nuts, selection=states, step_size=0.4),
+            "nuts": partial(nuts, selection=states, step_size=0.7),
             "particle gibbs": partial(particle_gibbs, observed=select((ANY, "y")), num_particles=4),
         },
         posterior_variance=variance,
@@ -666,7 +666,9 @@ def change_point_problem() -> Problem:
                 partial(gibbs, selection=select("at")),
                 partial(hmc, selection=levels, step_size=0.5, num_leapfrogs=3),
             ),
-            "nuts that sums over": partial(nuts, selection=levels, step_size=0.6, enumerate=select("at")),
+            "nuts that sums over": partial(
+                nuts, selection=levels, step_size=0.6, max_tree_depth=2, enumerate=select("at")
+            ),
             "adaptive nuts that sums over": adaptive_nuts(levels, enumerate=select("at"), max_tree_depth=4),
             "mixture": repeat(
                 mixture([(1.0, by(select("at"))), (1.0, by(earlier_or_later)), (2.0, moves)]), 4

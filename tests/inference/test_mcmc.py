@@ -671,3 +671,17 @@ def test_chains_run_where_the_data_are(options: dict[str, Any]) -> None:
 
     assert chains.draws["slope"].is_cuda
     assert bool(chains.draws["slope"].isfinite().all())
+
+
+def test_a_model_that_hands_a_tensor_from_outside_to_a_choice_compiles() -> None:
+    @gen
+    def walled() -> None:
+        x = normal(XS, 1.0) @ "x"
+        normal(x.sum(), 1.0) @ "y"
+
+    torch.manual_seed(0)
+    batched = mcmc(walled(), {"y": 3.0}, by(select("x")), num_samples=5, num_chains=3, batched=True)
+    torch.manual_seed(0)
+    compiled = mcmc(walled(), {"y": 3.0}, by(select("x")), num_samples=5, num_chains=3, compile="graph")
+
+    assert torch.equal(batched.draws["x"], compiled.draws["x"])

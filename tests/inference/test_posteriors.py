@@ -8,7 +8,8 @@ seed, one check in thousands fails.
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,10 +19,12 @@ from gen_core import choicemap
 from gen_inflib import (
     Weighted,
     annealed_smc,
+    elliptical_slice,
     importance_resampling,
     importance_sampling,
     laplace,
     map_optimize,
+    mcmc,
     particle_filter,
     run_chain,
     sequence_filter,
@@ -63,7 +66,7 @@ def test_importance_sampling_agrees_with_the_known_answer(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BATCHABLE)
+@pytest.mark.parametrize("name", ["beta", "mixture", "hidden_markov", "change_point"])
 def test_compiled_importance_sampling_draws_the_numbers_of_a_batch(name: str) -> None:
     problem = PROBLEMS[name]
     found = []
@@ -183,7 +186,8 @@ def test_a_compiled_filter_draws_the_numbers_of_an_eager_one(name: str) -> None:
     torch.testing.assert_close(found[0].log_weights, found[1].log_weights, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "kernel"), CHAINS)
+# Adaptive kernels in a loop are slow, and have tests of their own.
+@pytest.mark.parametrize(("name", "kernel"), [pair for pair in CHAINS if "adaptive" not in pair[1]])
 def test_a_chain_agrees_with_the_known_answer(name: str, kernel: str) -> None:
     problem = PROBLEMS[name]
     torch.manual_seed(3)
@@ -209,6 +213,47 @@ def test_batched_chains_agree_with_the_known_answer(
 
     with default_dtype(dtype):
         check_chains(problem, problem.kernels[kernel])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("normal", "involution"),
+        ("normal", "for each"),
+        ("beta", "mala"),
+        ("vector", "few angles"),
+        ("mixture", "hmc that sums over"),
+        ("hidden_markov", "particle gibbs"),
+        ("change_point", "proposal and random walk"),
+    ],
+)
+def test_compiled_chains_draw_the_numbers_of_batched_ones(name: str, kernel: str) -> None:
+    """Further kernels are in tests of their own, and in those of `mcmc`."""
+    problem = PROBLEMS[name]
+    kernels = problem.kernels | {"few angles": partial(elliptical_slice, address="x", max_shrinks=4)}
+    found = []
+    modes: tuple[Literal[False], Literal["graph"]] = (False, "graph")
+    for compile in modes:
+        torch.manual_seed(8)
+        found.append(
+            mcmc(
+                problem.model,
+                problem.observations,
+                kernels[kernel],
+                num_samples=6,
+                num_chains=3,
+                batched=None if compile else True,
+                compile=compile,
+            )
+        )
+
+    for (path, one), (_, other) in zip(found[0].draws.leaves(), found[1].draws.leaves(), strict=True):
+        torch.testing.assert_close(
+            one, other, rtol=1e-5, atol=1e-5, msg=lambda text, at=path: f"{at}: {text}"
+        )
+    acceptance = [torch.stack(list(chains.acceptance_rates.values())) for chains in found]
+    assert torch.equal(*acceptance)
 
 
 @DTYPES
