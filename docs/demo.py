@@ -52,9 +52,9 @@ def infer(series: Series, *, num_sweeps: int, seed: int) -> Chain[Tensor]:
     """Return a Markov chain over histories of the series, whose first tenth was left out."""
     torch.manual_seed(seed)
     start, _ = history.generate({"values": series.values}, series)
-    burn_in = num_sweeps // 10
+    num_warmup = num_sweeps // 10
     print(f"Running {num_sweeps} sweeps of Markov chain Monte Carlo ...\n", flush=True)
-    return run_chain(start, sweep, num_samples=num_sweeps - burn_in, burn_in=burn_in)
+    return run_chain(start, sweep, num_samples=num_sweeps - num_warmup, num_warmup=num_warmup)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:

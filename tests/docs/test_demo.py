@@ -68,7 +68,7 @@ def test_the_number_of_changes_agrees_with_brute_force() -> None:
     torch.manual_seed(2)
     start, _ = history.generate({"values": series.values}, series)
 
-    chain = run_chain(start, sweep, num_samples=1500, burn_in=50)
+    chain = run_chain(start, sweep, num_samples=1500, num_warmup=50)
 
     for number, prob in enumerate(brute_force(series, num_draws=100_000)):
         assert_mean([float(trace["num_changes"] == number) for trace in chain.traces], prob)

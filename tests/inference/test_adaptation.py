@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,7 @@ def test_adaptive_kernels_compose_with_others() -> None:
         normal(torch.where(which, 2.0, -1.0), 1.0) @ "loc"
 
     torch.manual_seed(0)
-    kernel = cycle(adaptive_hmc(select("loc"), num_leapfrogs=3), lambda trace: gibbs(trace, "which"))
+    kernel = cycle(adaptive_hmc(select("loc"), num_leapfrogs=3), partial(gibbs, selection=select("which")))
 
     chains = mcmc(mixture(), {}, kernel, num_samples=40, num_warmup=30, num_chains=24)
 

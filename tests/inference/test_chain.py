@@ -12,7 +12,17 @@ from torch import Tensor
 from gen_core import Trace, select
 from gen_distributions import normal
 from gen_dml import gen
-from gen_inflib import CountError, Kernel, cycle, metropolis_hastings, mixture, repeat, run_chain
+from gen_inflib import (
+    CountError,
+    Kernel,
+    KernelError,
+    adaptive_hmc,
+    cycle,
+    metropolis_hastings,
+    mixture,
+    repeat,
+    run_chain,
+)
 
 
 @gen
@@ -47,8 +57,24 @@ def test_a_chain_keeps_what_it_visits(start: Trace[Tensor]) -> None:
     assert visited(start, count, num_samples=3) == [1, 2, 3]
 
 
-def test_burn_in_is_left_out_and_thinning_keeps_every_so_many_th(start: Trace[Tensor]) -> None:
-    assert visited(start, count, num_samples=3, burn_in=4, thin=2) == [6, 8, 10]
+def test_warm_up_is_left_out_and_thinning_keeps_every_so_many_th(start: Trace[Tensor]) -> None:
+    assert visited(start, count, num_samples=3, num_warmup=4, thin=2) == [6, 8, 10]
+
+
+def test_an_adaptive_kernel_learns_in_warm_up(start: Trace[Tensor]) -> None:
+    torch.manual_seed(1)
+
+    chain = run_chain(start, adaptive_hmc(select("x"), num_leapfrogs=3), num_samples=20, num_warmup=60)
+
+    rate = chain.acceptance_rates["hmc"]
+    # Of 20 steps at the target of 0.8, four standard errors are 4 * sqrt(0.8 * 0.2 / 20) = 0.36.
+    assert abs(rate - 0.8) < 0.36
+    assert len({float(trace["x"]) for trace in chain.traces}) == round(20 * rate)
+
+
+def test_what_is_no_kernel_is_refused(start: Trace[Tensor]) -> None:
+    with pytest.raises(KernelError, match="Expected a kernel: a function from a trace"):
+        run_chain(start, "hmc", num_samples=2)  # type: ignore[arg-type]
 
 
 def test_a_cycle_applies_its_kernels_in_order(start: Trace[Tensor]) -> None:
@@ -72,8 +98,8 @@ def test_a_mixture_picks_in_proportion_to_the_weights(start: Trace[Tensor]) -> N
     assert abs(float(chain.traces[-1]["x"]) - 300) < 35
 
 
-def test_acceptance_is_counted_by_kernel_after_burn_in(start: Trace[Tensor]) -> None:
-    chain = run_chain(start, count, num_samples=3, burn_in=2)
+def test_acceptance_is_counted_by_kernel_after_warm_up(start: Trace[Tensor]) -> None:
+    chain = run_chain(start, count, num_samples=3, num_warmup=2)
 
     assert chain.acceptance_rates == {"count": pytest.approx(2 / 3)}
 
@@ -117,7 +143,10 @@ def test_progress_is_shown_on_demand_or_on_a_terminal(
     ("options", "message"),
     [
         ({"num_samples": 0}, "Expected `num_samples` to be an integer of at least 1, but got 0"),
-        ({"num_samples": 1, "burn_in": -1}, "Expected `burn_in` to be an integer of at least 0, but got -1"),
+        (
+            {"num_samples": 1, "num_warmup": -1},
+            "Expected `num_warmup` to be an integer of at least 0, but got -1",
+        ),
         ({"num_samples": 1, "thin": 0}, "Expected `thin` to be an integer of at least 1, but got 0"),
     ],
 )

@@ -313,7 +313,7 @@ def test_finite_choices_can_be_summed_over(branches: bool) -> None:
     torch.manual_seed(0)
 
     kernel = partial(hmc, selection=select("loc"), step_size=0.8, num_leapfrogs=3, enumerate=select("which"))
-    chain = run_chain(trace, kernel, num_samples=600, burn_in=20)
+    chain = run_chain(trace, kernel, num_samples=600, num_warmup=20)
 
     values = torch.tensor([[float(t["which"]), float(t["loc"])] for t in chain.traces])
     means = values.reshape(30, 20, 2).mean(1)

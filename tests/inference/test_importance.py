@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import math
 import sys
 import weakref
@@ -18,6 +19,7 @@ from gen_core import (
     AddressCollisionError,
     Distribution,
     MissingPackageError,
+    NotBatchableError,
     UnvisitedConstraintsError,
     drawing,
     param,
@@ -28,6 +30,7 @@ from gen_dml import gen
 from gen_inflib import (
     CountError,
     ImpossibleObservationsError,
+    OptionsError,
     UndefinedWeightError,
     Weighted,
     importance_resampling,
@@ -35,6 +38,8 @@ from gen_inflib import (
 )
 
 ALGORITHMS = [importance_sampling, importance_resampling]
+# The package has the function by the name of the module.
+importance_resampling_module = importlib.import_module("gen_inflib.importance_resampling")
 
 
 @gen
@@ -103,6 +108,16 @@ def half_impossible() -> None:
     uniform(0.0 if flag else 1.0, 2.0) @ "y"
 
 
+def test_weighted_traces_print_what_they_are() -> None:
+    torch.manual_seed(0)
+
+    weighted = importance_sampling(model(), {"y": 2.0}, num_particles=9)
+
+    evidence, size = float(weighted.log_marginal_likelihood), float(weighted.effective_sample_size)
+    expected = f"<9 weighted traces of model: log evidence {evidence:.6g}, effective sample size {size:.3g}>"
+    assert repr(weighted) == expected
+
+
 def test_sample_draws_traces_in_proportion_to_their_weights() -> None:
     torch.manual_seed(0)
     traces = tuple(model.simulate() for _ in range(3))
@@ -158,11 +173,53 @@ def test_importance_resampling_holds_one_trace_in_memory() -> None:
 
     gc.collect()
     with drawing(watch):
-        importance_resampling(model(), {"y": 2.0}, num_particles=50)
+        importance_resampling(model(), {"y": 2.0}, num_particles=50, batched=False)
 
     # The one that is kept, the one before, which the loop still names, and the one being drawn.
     assert len(seen) == 50
     assert most_alive <= 3
+
+
+@pytest.mark.parametrize("options", [{}, {"batched": False}, {"compile": True}])
+def test_importance_resampling_keeps_a_trace_of_any_crowd_in_proportion_to_its_weight(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @gen
+    def toss() -> None:
+        heads = bernoulli(0.5) @ "heads"
+        normal(torch.where(heads, 0.0, 1.0), 1.0) @ "y"
+
+    # Two crowds of three particles and one of two.
+    monkeypatch.setattr(importance_resampling_module, "MOST_AT_ONCE", 3)
+    torch.manual_seed(4)
+
+    runs = [importance_resampling(toss(), {"y": 0.0}, num_particles=8, **options) for _ in range(300)]
+
+    # With k heads of 8, the kept trace has heads with probability k / (k + (8 - k) exp(-1/2)).
+    ratio = math.exp(-0.5)
+    share = sum(math.comb(8, k) / 2**8 * k / (k + (8 - k) * ratio) for k in range(9))
+    found = sum(float(run.trace["heads"]) for run in runs) / len(runs)
+    assert abs(found - share) < 4 * math.sqrt(share * (1 - share) / len(runs))
+    densities = torch.stack([run.log_marginal_likelihood for run in runs]).exp()
+    exact = (0.5 + 0.5 * ratio) / math.sqrt(2 * math.pi)
+    assert abs(densities.mean() - exact) < 4 * densities.std() / math.sqrt(len(runs))
+
+
+def test_importance_resampling_of_a_model_that_does_not_batch_runs_in_a_loop() -> None:
+    @gen
+    def branches() -> None:
+        x = normal(0.0, 1.0) @ "x"
+        normal(1.0 if x > 0 else -1.0, 1.0) @ "y"
+
+    assert importance_resampling(branches(), {"y": 2.0}, num_particles=4).trace["y"] == 2.0
+    with pytest.raises(NotBatchableError, match="branches"):
+        importance_resampling(branches(), {"y": 2.0}, num_particles=4, batched=True)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_compiling_what_must_not_be_a_batch_is_refused(algorithm: Any) -> None:
+    with pytest.raises(OptionsError, match="leave out batched=False"):
+        algorithm(model(), {"y": 2.0}, num_particles=4, compile=True, batched=False)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -106,11 +106,11 @@ def by(proposal: Any) -> Kernel[Any]:
 
 
 def block(trace: Trace[Any]) -> Any:
-    return gibbs(trace, "burglary", "size")
+    return gibbs(trace, select("burglary", "size"))
 
 
 def one(address: str) -> Kernel[Any]:
-    return declare_reversal(lambda trace: gibbs(trace, address))
+    return partial(gibbs, selection=select(address))
 
 
 declare_reversal(block)

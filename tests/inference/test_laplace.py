@@ -54,6 +54,8 @@ def test_it_is_exact_for_a_linear_model_with_normal_noise() -> None:
     torch.testing.assert_close(found.position.double(), expected, rtol=1e-3, atol=1e-3)
     # Then all weights are equal, and none of the samples is worth more than another.
     samples = found.sample(50)
+    evidence = float(found.log_marginal_likelihood)
+    assert repr(found) == f"<Gaussian of 2 numbers for line: log evidence {evidence:.6g}>"
     assert float(samples.effective_sample_size) == pytest.approx(50.0, rel=1e-2)
     assert float(samples.log_marginal_likelihood) == pytest.approx(
         float(marginal.log_prob(ys.double())), abs=1e-2

@@ -105,14 +105,14 @@ class Counting:
 
 
 SWEEP = cycle(by(select("slope")), by(near), partial(random_walk, selection=select("level"), scale=0.5))
-MIXED = mixture([(1.0, SWEEP), (2.0, repeat(lambda t: gibbs(t, "is_noisy"), 2))])
+MIXED = mixture([(1.0, SWEEP), (2.0, repeat(partial(gibbs, selection=select("is_noisy")), 2))])
 KERNELS = {
     "selection": by(select("slope")),
     "proposal": by(near),
     "cycle": SWEEP,
     "mixture": MIXED,
     "when": when(lambda trace: trace["is_noisy"], SWEEP),
-    "gibbs": lambda trace: gibbs(trace, "is_noisy"),
+    "gibbs": partial(gibbs, selection=select("is_noisy")),
     "slice": partial(slice_sampling, selection=select("slope"), max_steps_out=2, max_shrinks=4),
     "adaptive": cycle(Counting(), SWEEP),
 }
@@ -200,7 +200,8 @@ def test_batched_chains_have_the_law_of_single_ones() -> None:
     for name, rate in batched.acceptance_rates.items():
         other = looped.acceptance_rates[name]
         error = math.sqrt(float(rate.var()) / 60 + float(other.var()) / 12)
-        assert abs(float(rate.mean() - other.mean())) < 4 * error
+        # Of steps that are always accepted, the error is 0.
+        assert abs(float(rate.mean() - other.mean())) <= 4 * error
 
 
 def test_a_model_of_random_structure_runs_in_a_loop_and_says_why() -> None:
@@ -305,6 +306,17 @@ def test_streaming_moments_are_those_of_the_draws(batched: bool) -> None:
     torch.testing.assert_close(pooled.covariance[0], rows.flatten(0, 1).T.cov())
     with pytest.raises(DrawsNotKeptError, match="keep_draws=False"):
         streamed.draws
+
+
+def test_streaming_takes_memory_that_does_not_grow(tmp_path: Path) -> None:
+    sizes = []
+    for num_samples in (20, 200):
+        file = tmp_path / f"{num_samples}"
+        run(SWEEP, num_samples=num_samples, num_chains=3, keep_draws=False, checkpoint=file)
+        sizes.append(file.stat().st_size)  # of all that the run holds
+
+    # A single number of each draw would take 4 * 3 * 180 bytes more; padding of the file takes some.
+    assert abs(sizes[1] - sizes[0]) < 4 * 3 * 180 / 4
 
 
 def test_moments_of_draws_of_any_shape() -> None:
@@ -652,10 +664,24 @@ def test_chains_run_where_the_data_are(options: dict[str, Any]) -> None:
         [
             (1.0, cycle(by(select("slope")), partial(random_walk, selection=select("slope"), scale=0.5))),
             (1.0, partial(slice_sampling, selection=select("slope"), max_steps_out=2, max_shrinks=4)),
-            (1.0, lambda trace: gibbs(trace, "k")),
+            (1.0, partial(gibbs, selection=select("k"))),
         ]
     )
     chains = mcmc(placed(xs), {"ys": 0.5 * xs}, kernel, num_samples=10, num_warmup=3, num_chains=4, **options)
 
     assert chains.draws["slope"].is_cuda
     assert bool(chains.draws["slope"].isfinite().all())
+
+
+def test_a_model_that_hands_a_tensor_from_outside_to_a_choice_compiles() -> None:
+    @gen
+    def walled() -> None:
+        x = normal(XS, 1.0) @ "x"
+        normal(x.sum(), 1.0) @ "y"
+
+    torch.manual_seed(0)
+    batched = mcmc(walled(), {"y": 3.0}, by(select("x")), num_samples=5, num_chains=3, batched=True)
+    torch.manual_seed(0)
+    compiled = mcmc(walled(), {"y": 3.0}, by(select("x")), num_samples=5, num_chains=3, compile="graph")
+
+    assert torch.equal(batched.draws["x"], compiled.draws["x"])

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from gen_combinators import Map, Unfold
-from gen_core import ANY, Call, Trace, choicemap, select
+from gen_core import ANY, NONE, Call, Trace, choicemap, select
 from gen_core.testing import check_laws
 from gen_distributions import bernoulli, categorical, normal
 from gen_dml import gen
 from gen_inflib import (
     CountError,
-    CoupledSequenceError,
     DiscardError,
     Filtered,
     HistoryNotKeptError,
@@ -34,6 +33,7 @@ from gen_inflib import (
     annealed_smc,
     extend,
     importance_sampling,
+    mcmc,
     metropolis_hastings,
     multinomial,
     particle_filter,
@@ -428,7 +428,7 @@ def test_particle_gibbs_draws_from_the_smoothing_distribution(address: Any) -> N
     start = model.generate({(*prefix, *key): y for key, y in OBSERVED.items()}).trace
     kernel = partial(particle_gibbs, observed=select((ANY, "y")), num_particles=20, address=address)
 
-    chain = run_chain(start, kernel, num_samples=600, burn_in=10)
+    chain = run_chain(start, kernel, num_samples=600, num_warmup=10)
 
     draws = torch.stack(
         [torch.stack([trace[(*prefix, t, "z")] for t in range(len(YS))]) for trace in chain.traces]
@@ -448,18 +448,56 @@ def test_particle_gibbs_leaves_observations_alone() -> None:
     assert 0 <= info.share_moved <= 1
 
 
-def test_particle_gibbs_refuses_a_sequence_that_something_else_depends_on() -> None:
+@pytest.mark.parametrize("run", ["batched", "compiled"])
+def test_chains_of_particle_gibbs_run_side_by_side(run: str) -> None:
+    torch.manual_seed(0)
+
+    chains = mcmc(
+        sequence(),
+        OBSERVED,
+        partial(particle_gibbs, observed=select((ANY, "y")), num_particles=10),
+        num_samples=10,
+        num_warmup=5,
+        num_chains=60,
+        compile="graph" if run == "compiled" else False,
+    )
+
+    assert chains.why_looped is None
+    (acceptance,) = chains.acceptance_rates.values()
+    assert bool((acceptance == 1).all())
+    means = torch.stack([chains.draws[t, "z"].double().mean(1) for t in range(len(YS))], 1)
+    errors = means.std(0) / math.sqrt(60)
+    assert bool(((means.mean(0) - smoothing_means()).abs() < 4.5 * errors).all())
+
+
+def test_what_depends_on_a_sequence_corrects_what_particle_gibbs_draws() -> None:
     @gen
     def coupled() -> None:
         states: Any = CHAIN(3, torch.tensor(0.0)) @ "chain"
-        normal(states[-1], 0.1) @ "end"
+        normal(states[-1], NOISE) @ "end"
 
+    # The end is one more measurement of the last state.
+    size = 3
+    step = torch.eye(size, dtype=torch.float64) - RHO * torch.diag(torch.ones(size - 1), -1)
+    precision = step.T @ step
+    precision[2, 2] += 1 / NOISE**2
+    exact = torch.linalg.solve(precision, torch.tensor([0.0, 0.0, 1.5 / NOISE**2], dtype=torch.float64))
     torch.manual_seed(0)
-    start = coupled().generate({"end": 5.0}).trace
 
-    with pytest.raises(CoupledSequenceError, match="outside of the sequence depends"):
-        for _ in range(20):
-            start, _ = particle_gibbs(start, select((ANY, "y")), num_particles=5, address="chain")
+    chains = mcmc(
+        coupled(),
+        {"end": 1.5},
+        partial(particle_gibbs, observed=NONE, num_particles=4, address="chain"),
+        num_samples=60,
+        num_warmup=20,
+        num_chains=100,
+        batched=True,
+    )
+
+    assert 0.2 < float(chains.statistic_means["accepted"].mean()) < 0.9
+    means = torch.stack([chains.draws["chain", t, "z"].double().mean(1) for t in range(size)], 1)
+    errors = means.std(0) / math.sqrt(100)
+    assert bool(((means.mean(0) - exact).abs() < 4 * errors).all())
 
 
 # Annealing.

@@ -271,7 +271,7 @@ def test_choices_that_are_not_continuous_are_refused(address: str) -> None:
 
 
 def test_a_selection_of_nothing_is_refused() -> None:
-    with pytest.raises(NoPositionError, match="No choice that NONE selects of discrete"):
+    with pytest.raises(NoPositionError, match="discrete has no choice that NONE selects"):
         Unconstrained(discrete.simulate(), select())
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from gen_core import Call, Choices, TraceBatch, batch, choicemap
+from gen_inflib.checks import check_threshold
+from gen_inflib.counts import check_count
 from gen_inflib.errors import PowersError
 from gen_inflib.importance import importance_sampling
 from gen_inflib.kernel import Kernel
@@ -50,7 +52,7 @@ def annealed_smc(
         num_particles: How many particles.
         powers: Increasing, from above 0 to 1. By default each is as large as keeps the effective sample size
             at the threshold.
-        threshold: A share of the particles, between 0 and 1.
+        threshold: A share of the particles, between 0 and 1; less than 1 where it decides the powers.
         num_moves: How often the kernel is applied at each power.
         method: The resampler.
         batched: As for `importance_sampling`.
@@ -60,6 +62,8 @@ def annealed_smc(
 
     Raises:
         PowersError: The powers do not increase from above 0 to 1.
+        ThresholdError: `threshold` is no such share.
+        CountError: A count is less than 1.
         ImpossibleObservationsError: Every particle has likelihood zero.
 
     Source: Neal, Annealed importance sampling, Statistics and Computing 11 (2001); Del Moral, Doucet and
@@ -67,6 +71,9 @@ def annealed_smc(
         adaptive sequential Monte Carlo method, Statistics and Computing 22 (2012).
     """
     _check_powers(powers)
+    # No power but the last keeps the effective sample size at that of equal weights.
+    check_threshold(threshold, is_open=powers is None)
+    check_count("num_moves", num_moves)
     given = choicemap(observations)
     tempered = Tempered(model.gen_fn, given.addresses())
     start = _at(tempered, model, 0.0)

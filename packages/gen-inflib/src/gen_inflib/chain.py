@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Generic, TypeVar, final
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from gen_core import Trace
+from gen_inflib.adaptive import AdaptiveKernel, AnyKernel, Progress, as_adaptive
 from gen_inflib.counts import check_count
-from gen_inflib.kernel import Kernel, moves_of
+from gen_inflib.kernel import moves_of
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -26,7 +27,7 @@ class Chain(Generic[R_co]):
 
     traces: tuple[Trace[R_co], ...]
     acceptance_rates: Mapping[str, float]
-    """By the kernels' names, the share of steps after burn-in that were accepted."""
+    """By the kernels' names, the share of steps after warm-up that were accepted."""
 
     def expectation(self, function: Callable[[Trace[R_co]], Tensor | float]) -> Tensor:
         """Return the mean of `function` over the traces, in float64.
@@ -42,37 +43,40 @@ class Chain(Generic[R_co]):
 
 def run_chain(
     trace: Trace[R],
-    kernel: Kernel[R],
+    kernel: AnyKernel[R],
     *,
     num_samples: int,
-    burn_in: int = 0,
+    num_warmup: int = 0,
     thin: int = 1,
     progress: bool | None = None,
 ) -> Chain[R]:
-    """Apply `kernel` burn_in + num_samples * thin times, and keep the traces it visits.
+    """Apply `kernel` num_warmup + num_samples * thin times, and keep the traces it visits.
 
     Args:
         trace: Where to start, such as `model.generate(observations).trace`.
-        kernel: The kernel, or several composed by `cycle`, `mixture` and `repeat`.
+        kernel: The kernel, adaptive or not, or several composed by `cycle`, `mixture` and the like.
         num_samples: How many traces to keep.
-        burn_in: How many steps to take first and forget.
+        num_warmup: How many steps to take first and forget, in which adaptive kernels learn.
         thin: Keep every so many-th trace.
         progress: Whether to show a progress bar; by default, where standard error is a terminal.
 
     Raises:
         CountError: A count is too small.
+        KernelError: `kernel` is no kernel.
     """
     check_count("num_samples", num_samples)
-    check_count("burn_in", burn_in, least=0)
+    check_count("num_warmup", num_warmup, least=0)
     check_count("thin", thin)
+    stepper = as_adaptive(kernel)
+    state = stepper.initial(trace)
     kept: list[Trace[R]] = []
     acceptance = _Acceptance()
     hidden = None if progress is None else not progress
-    for step in tqdm(range(1, burn_in + num_samples * thin + 1), disable=hidden, unit="step", leave=False):
-        trace, info = kernel(trace)
-        if step > burn_in:
-            acceptance.count(kernel, info)
-            if (step - burn_in) % thin == 0:
+    for step in tqdm(range(num_warmup + num_samples * thin), disable=hidden, unit="step", leave=False):
+        trace, state, info = stepper.step(trace, state, Progress(step, num_warmup))
+        if step >= num_warmup:
+            acceptance.count(stepper, info)
+            if (step - num_warmup + 1) % thin == 0:
                 kept.append(trace)
     return Chain(tuple(kept), acceptance.rates())
 
@@ -84,7 +88,7 @@ class _Acceptance:
         self.steps: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
 
-    def count(self, kernel: Kernel[Any], info: object) -> None:
+    def count(self, kernel: AdaptiveKernel, info: object) -> None:
         for move in moves_of(kernel, info):
             # A kernel that always moves need not say so.
             accepted = getattr(move.info, "accepted", None)

@@ -74,8 +74,9 @@ class Chains(Generic[R_co]):
         if isinstance(self.kept, Ragged):
             raise VaryingStructureError(
                 "the draws differ in their addresses, in the shapes of their values, or in values that are "
-                "no tensors, and do not stack. Read `choices_of(chain, draw)` or `traces`, or give `mcmc` a "
-                "function `collect` that returns the same numbers for each trace"
+                "no tensors, and do not stack. Read `choices_of(chain, draw)` or `traces`; or give `mcmc` a "
+                "function `collect` that returns the same numbers for each trace, and read `collected`, for "
+                "example by summary({'name': chains.collected})"
             )
         return self.kept
 

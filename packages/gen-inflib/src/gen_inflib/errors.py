@@ -56,13 +56,24 @@ class NoBijectionError(GenError, ValueError):
 
 
 class NoPositionError(GenError, ValueError):
-    """A selection has no choices that a gradient could move, or some that it could not."""
+    """A selection has no choices, or some that cannot move on the real line."""
 
     def __init__(self, model: str, what: str) -> None:
         super().__init__(
-            f"{what} of {model} cannot be moved along gradients. Select continuous choices; name finite ones "
-            f"in `enumerate`, or leave them to another kernel and combine the two with `cycle`."
+            f"{what} of {model} cannot be moved on the real line. Select continuous choices; leave others to "
+            f"another kernel and combine the two with `cycle`, or name finite ones in `enumerate` of an "
+            f"algorithm that follows gradients."
         )
+
+    @classmethod
+    def empty(cls, model: str, selection: object) -> NoPositionError:
+        """Return the error for a selection that has no choices."""
+        error = cls(model, "")
+        error.args = (
+            f"{model} has no choice that {selection!r} selects. Select choices that it makes; where a trace "
+            f"has them only sometimes, apply the kernel by `when`.",
+        )
+        return error
 
 
 class ImpossibleStartError(GenError, ArithmeticError):
@@ -89,6 +100,15 @@ class MetricError(GenError, ValueError):
 
 class EnumerationError(GenError, ValueError):
     """Finite choices were to be summed over, and cannot be."""
+
+
+class ThresholdError(GenError, ValueError):
+    """A threshold of the effective sample size is no share of the particles."""
+
+    def __init__(self, given: object, most: str) -> None:
+        super().__init__(
+            f"Expected `threshold` to be a share of the particles between 0 and {most}, but got {given!r}."
+        )
 
 
 class DrawsError(GenError, ValueError):
@@ -281,6 +301,16 @@ class SequenceError(GenError, TypeError):
         )
 
     @classmethod
+    def without(cls, observed: object, function: str) -> SequenceError:
+        """Return the error for a selection of observations that has none."""
+        error = cls("")
+        error.args = (
+            f"No choice of {function} is observed: {observed!r} selects none. Observed addresses are those "
+            f"below the sequence, such as select((ANY, 'y')); if there are none, say NONE.",
+        )
+        return error
+
+    @classmethod
     def outside(cls, key: object, length: int) -> SequenceError:
         """Return the error for an observation at a step that does not exist."""
         error = cls("")
@@ -368,16 +398,6 @@ class PowersError(GenError, ValueError):
 
     def __init__(self, powers: Sequence[float]) -> None:
         super().__init__(f"Expected powers that increase from above 0 to 1, but got {list(powers)}.")
-
-
-class CoupledSequenceError(GenError, ValueError):
-    """A sequence was drawn again by itself, but the rest of the model depends on it."""
-
-    def __init__(self, model: str, weight: float) -> None:
-        super().__init__(
-            f"The model {model} outside of the sequence depends on what particle_gibbs drew: its log density "
-            f"changed by {weight:.6g}. Make what depends on the sequence a part of its kernel."
-        )
 
 
 class LaplaceError(GenError, ArithmeticError):

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from gen_core import Address, NotBatchableError, Trace, batch
-from gen_core.address import Path, as_path, show
+from gen_core import NotBatchableError, Selection, Trace, batch
+from gen_core.address import Path, show
 from gen_core.choicemap_build import from_paths
+from gen_core.judge import judge_selection
 from gen_core.readable import values_are_readable
+from gen_core.selection_build import as_selection
 from gen_distributions import categorical
 from gen_inflib.accept import choose_values
 from gen_inflib.errors import EnumerationError, ImpossibleStartError
@@ -29,6 +31,8 @@ FEW = 4
 class GibbsInfo(NamedTuple):
     """What happened in one step."""
 
+    accepted: Tensor
+    """Whether values were drawn, a boolean of shape `()`: true unless `is_nan`."""
     moved: Tensor
     """Whether the values changed, a boolean of shape `()`."""
     log_conditional: Tensor
@@ -39,7 +43,7 @@ class GibbsInfo(NamedTuple):
     """Whether a score was NaN, so that the step stayed; an error where values can be read."""
 
 
-def gibbs(trace: Trace[R], *addresses: Address) -> tuple[Trace[R], GibbsInfo]:
+def gibbs(trace: Trace[R], selection: Selection) -> tuple[Trace[R], GibbsInfo]:
     """Draw finite choices from their joint distribution given everything else in the trace.
 
     For the values v of the product of the supports,
@@ -48,22 +52,22 @@ def gibbs(trace: Trace[R], *addresses: Address) -> tuple[Trace[R], GibbsInfo]:
 
     Args:
         trace: The current trace.
-        *addresses: The addresses of choices with finite supports. Several move together, as a block; their
-            supports must not depend on each other.
+        selection: Choices with finite supports. Several move together, as a block; their supports must not
+            depend on each other.
 
     Returns:
         The new trace, and what happened.
 
     Raises:
         EnumerationError: A support is not finite, there are too many combinations, the supports depend on
-            each other, or no address was given.
-        NoChoiceError: There is no choice at an address.
+            each other, or nothing is selected.
+        UnknownSelectionError: The selection names an address that does not exist.
         StructureChangedError: Other values make other choices.
         ImpossibleStartError: No values are possible, or a score is NaN, where that can be read.
 
     Source: Geman and Geman, IEEE Transactions on Pattern Analysis and Machine Intelligence 6 (1984).
     """
-    paths = [as_path(address) for address in addresses]
+    paths = _selected(trace, selection)
     with torch.no_grad():
         values = _combinations(trace, paths)
         scores = _scores(trace, paths, values)
@@ -73,16 +77,25 @@ def gibbs(trace: Trace[R], *addresses: Address) -> tuple[Trace[R], GibbsInfo]:
         _check(trace, moved, paths, values)
         changed = torch.stack([_differ(moved[path], trace[path]) for path in paths]).any()
         log_conditional = (scores - scores.logsumexp(0)).index_select(0, picked.reshape(1)).squeeze(0)
-        info = GibbsInfo(changed & ~is_nan, log_conditional, len(scores), is_nan)
+        info = GibbsInfo(~is_nan, changed & ~is_nan, log_conditional, len(scores), is_nan)
         if values_are_readable():
             return moved, info
         return choose_values(~is_nan, moved, trace), info
 
 
+def _selected(trace: Trace[Any], selection: Selection) -> list[Path]:
+    selected = as_selection(selection)
+    judge_selection(selected, trace)
+    paths = trace.choices.filter(selected).paths()
+    if not paths:
+        raise EnumerationError(
+            f"{trace.gen_fn.name} has no choice that {selected!r} selects, and gibbs needs a finite one."
+        )
+    return paths
+
+
 def _combinations(trace: Trace[Any], paths: Sequence[Path]) -> list[Tensor]:
     """Return for each address the values that it has in the combinations, `(num_combinations, *shape)`."""
-    if not paths:
-        raise EnumerationError("gibbs needs the address of at least one finite choice.")
     supports = [_support(trace, path) for path in paths]
     count = math.prod(map(len, supports))
     if count > MAX_COMBINATIONS:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choicemap
 from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
+from gen_inflib.errors import OptionsError
 from gen_inflib.particle import draw_particle
 from gen_inflib.particles import Crowd, draw_crowd
 from gen_inflib.weighted import Weighted, weighted
@@ -51,21 +52,30 @@ def importance_sampling(
         ImpossibleObservationsError: Every particle has probability zero.
         UndefinedWeightError: The weight of a particle is NaN or +inf.
         NotBatchableError: `batched` or `compile` was asked for, and the model does not allow it.
+        OptionsError: Both compile=True and batched=False were given.
 
     Source: Owen, Monte Carlo theory, methods and examples (2013), chapter 9.
     """
     check_count("num_particles", num_particles)
+    check_options(compile, batched)
     given = choicemap(observations)
     if compile:
-        crowd = _draw_compiled(model, given, proposal, num_particles)
+        crowd = draw_compiled(model, given, proposal, num_particles)
     else:
         crowd = draw_crowd(lambda: draw_particle(model, given, proposal), num_particles, batched)
     return weighted(crowd.traces, crowd.log_weights, why_looped=crowd.why_looped)
 
 
-def _draw_compiled(
+def check_options(compile: bool, batched: bool | None) -> None:
+    """Raise OptionsError if particles are to be compiled, and not to be in a batch."""
+    if compile and batched is False:
+        raise OptionsError("compile=True draws the particles in a batch: leave out batched=False.")
+
+
+def draw_compiled(
     model: Call[Any], observations: ChoiceMap, proposal: Call[Any] | None, num_particles: int
 ) -> Crowd:
+    """Return so many particles, drawn by a compiled program that is kept for the next call."""
     guide = proposal.gen_fn if proposal is not None else None
     program = _program(model.gen_fn, guide, num_particles)
     guide_args = (proposal.args, dict(proposal.kwargs)) if proposal is not None else None

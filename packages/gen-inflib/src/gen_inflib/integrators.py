@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from gen_core.readable import values_are_readable
 from gen_inflib.errors import StepSizeError
 from gen_inflib.metrics import Metric
 from gen_inflib.unconstrained import Scored
@@ -65,9 +66,10 @@ def log_ratio(before: Tensor, after: Tensor) -> Tensor:
     return torch.where(difference.isnan(), -math.inf, difference)
 
 
-def check_step_size(step_size: Tensor | float) -> None:
-    """Raise StepSizeError unless a Python number is positive and finite; tensors are taken as they are."""
+def check_step_size(step_size: object) -> None:
+    """Raise StepSizeError unless it is a number that is positive and finite, where that can be read."""
     if isinstance(step_size, Tensor):
-        return
-    if not 0 < step_size < math.inf:
+        if step_size.dim() or (values_are_readable() and not 0 < float(step_size) < math.inf):
+            raise StepSizeError(step_size)
+    elif not isinstance(step_size, float | int) or not 0 < step_size < math.inf:
         raise StepSizeError(step_size)

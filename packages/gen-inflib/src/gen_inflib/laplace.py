@@ -25,7 +25,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Laplace(Generic[R_co]):
     """A Gaussian on the real line in place of a posterior."""
 
@@ -57,6 +57,12 @@ class Laplace(Generic[R_co]):
         proposed = -0.5 * noise.square().sum(-1).double() - log_scale.double()
         traces, densities, why_looped = self._at(positions)
         return weighted(traces, densities - proposed, why_looped=why_looped)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Gaussian of {len(self.position)} numbers for {self.mode.gen_fn.name}: log evidence "
+            f"{float(self.log_marginal_likelihood):.6g}>"
+        )
 
     def _at(self, positions: Tensor) -> tuple[Any, Tensor, str | None]:
         def at(position: Tensor) -> tuple[Any, Tensor]:

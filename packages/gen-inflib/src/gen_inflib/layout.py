@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from gen_core import BatchStructureError, TraceBatch
+from gen_core.readable import is_compiling
 from gen_core.structure import Structure
 
 Kind: TypeAlias = Literal["constant", "shared", "own"]
@@ -57,8 +58,12 @@ class Layout(NamedTuple):
                 "A kernel changed the structure of the traces: their addresses, or arguments that are not "
                 "tensors. Chains of random structure run one after another, with batched=False."
             )
+        # While a program is made, a tensor that the model reads from outside is another one than the same
+        # tensor in the traces, so a choice between them looks like a change. It is none: a step that left a
+        # tensor as it is in a batch does so in a program, which cannot branch on values either.
+        stays: tuple[Kind, ...] = ("shared",) if is_compiling() else ("shared", "constant")
         shared = zip(self.kinds, spread.is_shared, strict=True)
-        if any(kind != "own" and not is_shared for kind, is_shared in shared):
+        if any(kind in stays and not is_shared for kind, is_shared in shared):
             raise BatchStructureError(
                 "A kernel made something differ between the chains that it left the same in its first step."
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from gen_core import Call, Choices
+from gen_inflib.checks import check_threshold
 from gen_inflib.errors import CountError
 from gen_inflib.importance import importance_sampling
 from gen_inflib.kernel import Kernel
@@ -54,11 +55,13 @@ def particle_filter(
 
     Raises:
         CountError: There are no steps, or no particles.
+        ThresholdError: `threshold` is not between 0 and 1.
         ImpossibleObservationsError: At some step every particle has probability zero.
 
     Source: Gordon, Salmond and Smith, Novel approach to nonlinear/non-Gaussian Bayesian state estimation, IEE
         Proceedings F 140 (1993); Doucet and Johansen, A tutorial on particle filtering and smoothing (2009).
     """
+    check_threshold(threshold)
     particles: Weighted[R] | None = None
     for model, observations in steps:
         if particles is None:

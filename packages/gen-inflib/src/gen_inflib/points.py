@@ -57,7 +57,7 @@ def point_of(trace: Trace[R], selection: Selection) -> Point[R]:
     judge_selection(selected, trace)
     chosen = trace.choices.filter(selected)
     if chosen.is_empty:
-        raise NoPositionError(trace.gen_fn.name, f"No choice that {selected!r} selects")
+        raise NoPositionError.empty(trace.gen_fn.name, selected)
     if all(_is_real(trace.subtrace(path)) for path in chosen.paths()):
         return Plain(trace, chosen)
     return Stretched(trace, selected)

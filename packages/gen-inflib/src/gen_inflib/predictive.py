@@ -42,6 +42,7 @@ def posterior_predictive(model: Call[Any], draws: HasDraws | Choices) -> ChoiceM
 
     Raises:
         UnvisitedConstraintsError: The model does not visit a choice of the draws.
+        DrawsError: There are no draws.
 
     Source: Gelman et al., Bayesian Data Analysis (2013), chapter 6.
     """

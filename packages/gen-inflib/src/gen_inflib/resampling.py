@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
@@ -9,7 +10,10 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
+from gen_core.readable import values_are_readable
 from gen_distributions import uniform
+from gen_inflib.counts import check_count
+from gen_inflib.errors import DrawsError
 
 
 @final
@@ -35,8 +39,14 @@ class Resampler:
 
         Returns:
             Indices, int64, shape `(num_particles,)`, never of a particle without weight.
+
+        Raises:
+            DrawsError: Every weight is -inf, or one is NaN or +inf, where that can be read.
+            CountError: `num_particles` is less than 1.
         """
         num = len(log_weights) if num_particles is None else num_particles
+        check_count("num_particles", num)
+        _check(log_weights)
         return self.of_weights(log_weights.detach().softmax(0), num)
 
     def of_weights(self, weights: Tensor, num_particles: int) -> Tensor:
@@ -50,6 +60,15 @@ class Resampler:
         return self.name
 
 
+def _check(log_weights: Tensor) -> None:
+    if not values_are_readable():
+        return
+    largest = float(log_weights.max()) if len(log_weights) else -math.inf
+    if not math.isfinite(largest):
+        what = "every weight is -inf" if largest == -math.inf else f"a log weight is {largest}"
+        raise DrawsError(f"There is nothing to draw {len(log_weights)} particles by: {what}.")
+
+
 def _at(weights: Tensor, positions_below: Callable[[Tensor], Tensor], num: int) -> Tensor:
     """Return the ancestor of each of `num` increasing positions in [0, 1).
 
@@ -60,8 +79,9 @@ def _at(weights: Tensor, positions_below: Callable[[Tensor], Tensor], num: int) 
     """
     cumulative = weights.cumsum(0)
     ends = positions_below(cumulative / cumulative[-1])
-    # Rounding, and a position of 0, must not give anything to a particle without weight at either end.
-    ends = torch.where(cumulative >= cumulative[-1], num, torch.where(cumulative > 0, ends, 0)).long()
+    # Rounding, and a position of 0, must not give anything to a particle without weight at either end. Where
+    # weights are NaN, which is reported elsewhere, the indices are at least inside.
+    ends = torch.where(cumulative < cumulative[-1], torch.where(cumulative > 0, ends, 0), num).long()
     # One descendant for each end that lies at or before it: counting, which is faster than search.
     passed = torch.zeros(num + 1, dtype=torch.int64, device=weights.device)
     passed = passed.scatter_add(0, ends, torch.ones_like(ends))
@@ -74,7 +94,7 @@ def _systematic(weights: Tensor, uniforms: Tensor, num: int) -> Tensor:
 
 def _stratified(weights: Tensor, uniforms: Tensor, num: int) -> Tensor:
     def positions_below(ends: Tensor) -> Tensor:
-        stratum = (ends * num).floor().clamp(max=num - 1).long()
+        stratum = (ends * num).long().clamp(0, num - 1)
         within = ends * num - stratum
         return stratum + (uniforms[stratum] < within)
 

@@ -21,6 +21,7 @@ from gen_inflib.kernels import Composed, Cycle, Mixture, Repeat
 from gen_inflib.mala import mala
 from gen_inflib.metropolis_hastings import metropolis_hastings
 from gen_inflib.nuts import nuts
+from gen_inflib.particle_gibbs import particle_gibbs
 from gen_inflib.random_walk import random_walk
 from gen_inflib.slice import slice_sampling
 
@@ -110,5 +111,6 @@ for _own in (
     hmc,
     mala,
     nuts,
+    particle_gibbs,
 ):
     declare_reversal(_own)

@@ -14,6 +14,7 @@ from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choice
 from gen_core.judge import judge_constraints
 from gen_core.sequence import SequenceFunction
 from gen_core.structure import put_together, take_apart
+from gen_inflib.checks import check_threshold
 from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
 from gen_inflib.errors import ImpossibleStepError, SequenceError, UndefinedWeightError, VaryingStepsError
@@ -33,7 +34,7 @@ def sequence_filter(
     num_particles: int,
     proposal: StepProposal | None = None,
     method: Resampler = systematic,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
     collect: Callable[[Any], Any] | None = None,
     keep_history: bool = True,
     compile: bool = False,
@@ -54,7 +55,7 @@ def sequence_filter(
         proposal: Proposes choices of the kernel that are not observed; by default its own proposal.
         method: The resampler.
         threshold: The share of the particles below which the effective sample size is too small; 1
-            resamples at every step.
+            or None resamples at every step.
         collect: A function of what a step carries on, whose weighted mean is kept for every step.
         keep_history: Whether to keep what `Filtered.particles` needs: the choices and ancestors of all
             steps.
@@ -66,6 +67,7 @@ def sequence_filter(
         UnvisitedConstraintsError: A step does not visit an address that is observed.
         ImpossibleStepError: At a step every particle has probability zero; names it.
         UndefinedWeightError: A weight is NaN or +inf.
+        ThresholdError: `threshold` is not between 0 and 1.
         NotBatchableError: The kernel cannot be batched: use `particle_filter`.
 
     Source: Gordon, Salmond and Smith, IEE Proceedings F 140 (1993); Doucet and Johansen, A tutorial on
@@ -79,7 +81,9 @@ def sequence_filter(
     check_count("number of steps", length)
     given = choicemap(observations)
     _check_steps(given, length)
-    settings = Settings(num_particles, proposal, method, threshold, collect, keep_history)
+    check_threshold(threshold)
+    share = 1.0 if threshold is None else threshold
+    settings = Settings(num_particles, proposal, method, share, collect, keep_history)
     rows = [given.child(step) for step in range(length)]
     if compile:
         stacked = _stacked_rows(rows)

@@ -20,8 +20,9 @@ from gen_core import (
     Trace,
     choicemap,
 )
+from gen_inflib.checks import check_threshold
 from gen_inflib.counts import check_count
-from gen_inflib.errors import DiscardError
+from gen_inflib.errors import DiscardError, DrawsError
 from gen_inflib.kernel import Kernel
 from gen_inflib.particles import Crowd, move_crowd
 from gen_inflib.proposal import Proposal
@@ -107,16 +108,18 @@ def resample(
 
     Raises:
         CountError: `num_particles` is less than 1.
+        ThresholdError: `threshold` is not between 0 and 1.
+        DrawsError: `log_priorities` has another shape, is NaN or +inf somewhere, or is -inf for a particle
+            that has weight, which then could never be drawn.
     """
     size = len(particles) if num_particles is None else num_particles
     check_count("num_particles", size)
     keeps_size = size == len(particles)
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"Expected a `threshold` between 0 and 1, but got {threshold!r}.")
+    check_threshold(threshold)
     if keeps_size and threshold is not None and particles.effective_sample_size >= threshold * size:
         return particles
     log_weights = particles.log_weights
-    drawn_by = log_weights if log_priorities is None else log_priorities.to(log_weights)
+    drawn_by = log_weights if log_priorities is None else _checked_priorities(log_priorities, log_weights)
     ancestors = method(drawn_by, size)
     left = log_weights.new_zeros(size)
     if log_priorities is not None:
@@ -130,8 +133,25 @@ def resample(
     )
 
 
+def _checked_priorities(log_priorities: Tensor, log_weights: Tensor) -> Tensor:
+    if log_priorities.shape != log_weights.shape:
+        raise DrawsError(
+            f"Expected `log_priorities` of shape {tuple(log_weights.shape)}, a number for each particle, but "
+            f"got shape {tuple(log_priorities.shape)}."
+        )
+    never = (log_priorities == -math.inf) & (log_weights > -math.inf)
+    if bool(never.any()):
+        raise DrawsError(
+            f"The priority of particle {int(never.int().argmax())} is -inf, and it has weight: that it is "
+            f"never drawn would bias the evidence. Give it a finite priority."
+        )
+    return log_priorities.to(log_weights)
+
+
 def rejuvenate(particles: Weighted[R], kernel: Kernel[R], *, times: int = 1) -> Weighted[R]:
     """Apply a kernel to every particle; weights stay as they are (move-accept).
+
+    Particles without weight, which kernels could not start from, need not move.
 
     Args:
         particles: Weighted traces.
@@ -148,7 +168,7 @@ def rejuvenate(particles: Weighted[R], kernel: Kernel[R], *, times: int = 1) -> 
             trace, _ = kernel(trace)
         return trace, torch.zeros((), dtype=torch.float64)
 
-    crowd = move_crowd(move, particles.traces)
+    crowd = move_crowd(move, particles.traces, particles.log_weights > -math.inf)
     return Weighted(
         crowd.traces,
         particles.log_weights,
@@ -191,12 +211,15 @@ def rejuvenate_and_reweight(
 
 
 def _reweighted(particles: Weighted[Any], crowd: Crowd) -> Weighted[Any]:
-    check_weights(crowd.traces, crowd.log_weights)
+    # What had no weight gets none: from an impossible trace, an update's weight may be no number.
+    had_weight = particles.log_weights > -math.inf
+    growth = torch.where(had_weight, crowd.log_weights, -math.inf)
+    check_weights(crowd.traces, growth)
     num_particles = len(particles)
     # Normalised weights sum to 1, and `weighted` takes a mean: hence the number of particles.
     return weighted(
         crowd.traces,
-        particles.log_weights + crowd.log_weights + math.log(num_particles),
+        particles.log_weights + growth + math.log(num_particles),
         log_evidence=particles.log_marginal_likelihood,
         why_looped=crowd.why_looped or particles.why_looped,
     )

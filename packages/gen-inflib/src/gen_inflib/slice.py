@@ -24,7 +24,7 @@ R = TypeVar("R")
 class SliceInfo(NamedTuple):
     """What happened in one step."""
 
-    moved: Tensor
+    accepted: Tensor
     """Whether a point of the slice was found before `max_shrinks` were tried, a boolean of shape `()`."""
     num_evaluations: Tensor
     """How often the log density was evaluated to find the slice and a point of it, shape `()`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import TYPE_CHECKING, Any, TypeVar, final
+
+import torch
 
 from gen_core import (
     NONE,
@@ -35,7 +38,9 @@ class Tempered(GenerativeFunction[..., R]):
 
         score = score of the model + (power - 1) L.
 
-    So it moves from prior (power 0) to posterior (power 1). The density is not normalised, and the internal
+    So it moves from prior (power 0) to posterior (power 1). Where L is -inf the score is -inf at every
+    power, so that at power 0 it is the prior of what could have led to the observations. The density is not
+    normalised, and the internal
     proposal is the model's: weights correct for the power, and `simulate` does not.
     """
 
@@ -105,7 +110,7 @@ class TemperedTrace(Trace[R_co]):
 
     def __init__(self, call: Call[Any], inner: Trace[R_co], likelihood: Tensor) -> None:
         """Record a run of the model, and the log density of its observed choices."""
-        excess = (call.args[0] - 1) * likelihood
+        excess = _excess(call.args[0], likelihood)
         super().__init__(call, inner.retval, inner.score + excess)
         self._inner = inner
         self._likelihood = likelihood
@@ -122,9 +127,8 @@ class TemperedTrace(Trace[R_co]):
 
     @property
     def excess(self) -> Tensor:
-        """(power - 1) L, shape `()`."""
-        excess: Tensor = (self.args[0] - 1) * self._likelihood
-        return excess
+        """(power - 1) L, shape `()`; 0 where L is -inf, which the model's own score has already."""
+        return _excess(self.args[0], self._likelihood)
 
     @property
     def choices(self) -> ChoiceMap:
@@ -142,6 +146,10 @@ class TemperedTrace(Trace[R_co]):
     def unvisited(self, constraints: ChoiceMap) -> list[Path]:
         """Return the constraints that the model did not use."""
         return self._inner.unvisited(constraints)
+
+
+def _excess(power: Tensor | float, likelihood: Tensor) -> Tensor:
+    return torch.where(likelihood == -math.inf, 0.0, (power - 1) * likelihood)
 
 
 def _own(trace: Trace[Any]) -> TemperedTrace[Any]:

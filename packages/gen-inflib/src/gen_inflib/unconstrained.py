@@ -76,7 +76,7 @@ class Unconstrained(Generic[R]):
         for path in order:
             self._sites.append(_site(trace, path))
         if not self._sites:
-            raise NoPositionError(trace.gen_fn.name, f"No choice that {selected!r} selects")
+            raise NoPositionError.empty(trace.gen_fn.name, selected)
 
     @property
     def position(self) -> Tensor:

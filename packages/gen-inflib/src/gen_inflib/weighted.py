@@ -20,7 +20,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Weighted(Generic[R_co]):
     """Traces with weights: what importance sampling and sequential Monte Carlo return. Immutable."""
 
@@ -72,6 +72,13 @@ class Weighted(Generic[R_co]):
         order = torch.randperm(num_samples)
         drawn: TraceBatch[R_co] | tuple[Trace[R_co], ...] = taken(self.traces, indices[order])
         return drawn
+
+    def __repr__(self) -> str:
+        return (
+            f"<{len(self)} weighted traces of {self.traces[0].gen_fn.name}: log evidence "
+            f"{float(self.log_marginal_likelihood):.6g}, effective sample size "
+            f"{float(self.effective_sample_size):.3g}>"
+        )
 
     def _values(self, function: Callable[[Trace[Any]], Any]) -> Tensor:
         traces: Any = self.traces

@@ -19,6 +19,7 @@ from gen_inflib.diagnostics.effective_sample_size import (
 from gen_inflib.diagnostics.names import columns
 from gen_inflib.diagnostics.r_hat import r_hat
 from gen_inflib.diagnostics.standard_error import standard_error
+from gen_inflib.errors import DrawsError
 
 
 class HasDraws(Protocol):
@@ -98,9 +99,15 @@ def summary(chains: HasDraws | Choices, selection: Selection = ALL) -> Summary:
 
 
 def draws_of(chains: HasDraws | Choices) -> ChoiceMap:
-    """Return the draws of chains, or given ones as a choice map."""
+    """Return the draws of chains, or given ones as a choice map.
+
+    Raises:
+        DrawsError: There are none.
+    """
     given: Any = chains
     draws: ChoiceMap = choicemap(given) if isinstance(given, ChoiceMap | Mapping) else given.draws
+    if draws.is_empty:
+        raise DrawsError("There are no draws: expected at least one choice that is not observed.")
     return draws
 
 
