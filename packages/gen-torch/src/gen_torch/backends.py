@@ -6,6 +6,7 @@ import copy
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, Literal, TypeAlias, cast
 
@@ -44,8 +45,6 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
     from torch._inductor.compile_fx import compile_fx
     from torch._inductor.exc import InductorError
 
-    from gen_torch.cpp_wrapper import CACHE_KEY, loops_that_allocate_once
-
     add_missing_rules()
     on_cuda = _device_type(tensors) == "cuda"
     # The eager generator: the same numbers for the same seed, and ten times faster on CPU.
@@ -54,18 +53,26 @@ def _inductor(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Callable[...,
         # Random draws inside a loop would change places.
         "reorder_for_peak_memory": False,
         "triton.cudagraphs": on_cuda,
-        "post_grad_custom_post_pass": CACHE_KEY,
     }
     examples = _distinct(tensors)
     with torch.no_grad():
         try:
-            with config.patch({**options, "cpp_wrapper": not on_cuda}), loops_that_allocate_once():
+            with config.patch({**options, "cpp_wrapper": not on_cuda}), _rewriting_loops():
                 inner = compile_fx(copy.deepcopy(graph), examples)
         except InductorError:
             # In some versions of torch the C++ wrapper lacks what some loops need; the Python wrapper has it.
             with config.patch(options):
                 inner = compile_fx(copy.deepcopy(graph), examples)
     return _without_gradients(cast("Callable[..., Any]", inner))
+
+
+def _rewriting_loops() -> AbstractContextManager[None]:
+    """Have loops allocate their buffers once, where this version of Inductor can be told to."""
+    try:
+        from gen_torch.cpp_wrapper import loops_that_allocate_once
+    except ImportError:
+        return nullcontext()
+    return loops_that_allocate_once()
 
 
 def _without_gradients(function: Callable[..., Any]) -> Callable[..., list[Tensor]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from torch import fx
-from torch._inductor.codegen import common
+from torch._inductor import config
+from torch._inductor.codegen.common import device_codegens, init_backend_registration
 from torch._inductor.codegen.cpp_wrapper_cpu import CppWrapperCpu
 from torch._inductor.custom_graph_pass import CustomGraphPass
 
@@ -16,16 +18,15 @@ from gen_torch.loop_buffers import with_buffers_before_loops
 
 @contextmanager
 def loops_that_allocate_once() -> Iterator[None]:
-    """Have Inductor write loops for CPUs by `with_buffers_before_loops`, within the block."""
-    common.init_backend_registration()
-    before = common.device_codegens["cpu"]
-    common.device_codegens["cpu"] = common.DeviceCodegen(
-        before.scheduling, before.wrapper_codegen, _Wrapper, before.fx_wrapper_codegen
-    )
+    """Have Inductor write loops for CPUs by `with_buffers_before_loops` while the block runs."""
+    init_backend_registration()
+    before = device_codegens["cpu"]
+    device_codegens["cpu"] = replace(before, cpp_wrapper_codegen=_Wrapper)
     try:
-        yield
+        with config.patch({"post_grad_custom_post_pass": _CacheKey()}):
+            yield
     finally:
-        common.device_codegens["cpu"] = before
+        device_codegens["cpu"] = before
 
 
 class _CacheKey(CustomGraphPass):
@@ -37,10 +38,6 @@ class _CacheKey(CustomGraphPass):
     def uuid(self) -> Any:
         """Return the name, to be changed whenever other code is written."""
         return "gen_torch.loop_buffers 1"
-
-
-CACHE_KEY: Final = _CacheKey()
-"""To compile with as `post_grad_custom_post_pass`."""
 
 
 class _Wrapper(CppWrapperCpu):
