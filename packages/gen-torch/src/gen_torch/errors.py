@@ -12,8 +12,8 @@ class StagingError(GenError, RuntimeError):
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(
             f"{where} cannot be staged: {reason}. Use torch.where or gen_torch.cond instead of `if`, "
-            f"gen_torch.scan, fori_loop or while_loop instead of a loop, and torch.gather or index_select "
-            f"instead of an index; or run it without jit."
+            f"gen_torch.scan, fori_loop or while_loop instead of a loop, and tensors instead of lists that "
+            f"are indexed by tensors; or run it without jit."
         )
 
 

@@ -24,6 +24,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from gen_core.structure import Structure, take_apart
 from gen_core.where import where_of
 from gen_torch.errors import StagingError
+from gen_torch.indexing import IndexingByTensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def staged_graph(
 ) -> fx.GraphModule:
     """Return the operations of a function from tensors to tensors, which may still hold tensors."""
     try:
-        with _staging():
+        with _staging(), IndexingByTensors():
             trace = make_fx(function, _DECOMPOSITIONS, tracing_mode="fake", _allow_non_fake_inputs=True)
             return trace(*tensors)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
