@@ -138,6 +138,7 @@ def test_annealing_agrees_with_the_known_answer(name: str, dtype: torch.dtype) -
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(torch.__version__ < "2.13", reason="older compilers reorder draws")
 @pytest.mark.parametrize("name", ["beta", "mixture", "hidden_markov", "change_point"])
 def test_compiled_annealing_draws_the_numbers_of_a_batch(name: str) -> None:
     problem = PROBLEMS[name]

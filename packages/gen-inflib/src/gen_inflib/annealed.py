@@ -62,7 +62,8 @@ def annealed_smc(
         method: The resampler.
         batched: As for `importance_sampling`.
         compile: Whether to compile what is done to the particles at a power, through gen-torch; one program
-            serves all powers and later runs with the same kernel. The same seed gives the same numbers.
+            serves all powers and later runs with the same kernel. The same seed gives the same numbers, but
+            that machine code rounds otherwise, and may draw those of a move in another order.
 
     Returns:
         Traces of the model with their weights, and the evidence.
