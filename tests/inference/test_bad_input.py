@@ -7,6 +7,7 @@ NaN, a step size of 0, chains that disagree in structure.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from gen_core import (
     NONE,
     Call,
     GenWarning,
+    MissingPackageError,
     Trace,
     UnknownSelectionError,
     UnvisitedConstraintsError,
@@ -208,6 +210,33 @@ def test_predictions_from_no_draws_are_refused() -> None:
         posterior_predictive(model(), {})
     with pytest.raises(DrawsError, match="There are no draws"):
         pointwise_log_likelihood(model(), {"y": 1.0}, {})
+
+
+# A package that does not exist.
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "run"),
+    [
+        ("annealed_smc", lambda call, given: annealed_smc(call, given, MOVE, num_particles=2, compile=True)),
+        ("map_optimize", lambda call, given: map_optimize(call, given, compile=True)),
+        ("laplace", lambda call, given: laplace(call, given, compile=True)),
+    ],
+)
+def test_compiling_without_gen_torch_says_what_to_install(
+    algorithm: str, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @gen
+    def measured() -> None:
+        x = normal(0.0, 1.0) @ "x"
+        normal(x, 1.0) @ "y"
+
+    monkeypatch.setitem(sys.modules, "gen_torch", None)
+
+    with pytest.raises(
+        MissingPackageError, match=rf"{algorithm}\(compile=True\) needs the package gen-torch"
+    ):
+        run(measured(), {"y": 1.0})
 
 
 # An address that does not exist.

@@ -109,6 +109,21 @@ def test_finite_choices_are_summed_over() -> None:
     assert float(found.log_marginal_likelihood) == pytest.approx(math.log(sum(densities)), abs=1e-3)
 
 
+def test_compiled_it_is_the_same_gaussian() -> None:
+    ys = 0.5 + 1.5 * XS
+    found = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        found.append(laplace(line(XS), {"ys": ys}, compile=compile))
+
+    eager, compiled = found
+    torch.testing.assert_close(compiled.position, eager.position, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(compiled.covariance, eager.covariance, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        compiled.log_marginal_likelihood, eager.log_marginal_likelihood, rtol=1e-4, atol=1e-4
+    )
+
+
 def test_a_density_without_a_mode_is_refused() -> None:
     @gen
     def flat() -> None:

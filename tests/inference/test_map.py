@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen_core import param, select
+from gen_core import NONE, param, select
 from gen_distributions import bernoulli, beta, dirichlet, gamma, normal, uniform
 from gen_dml import gen
 from gen_inflib import CountError, ImpossibleStartError, NoPositionError, OptionsError, map_optimize
+from gen_inflib.map_optimize import LINE_SEARCH_LBFGS
+from gen_inflib.scorer import Climbable, program_of
 
 HEADS = 4
 TOSSES = {("toss", i): i < HEADS for i in range(5)}
@@ -106,6 +108,64 @@ def test_finite_choices_are_summed_over() -> None:
     sides = [torch.distributions.Normal(sign * grid, 1.0).log_prob(torch.tensor(2.0)) for sign in (1, -1)]
     best = grid[(prior + torch.stack(sides).logsumexp(0)).argmax()]
     assert float(found.trace["loc"]) == pytest.approx(float(best), abs=5e-3)
+
+
+@gen
+def sides() -> None:
+    which = bernoulli(0.5) @ "which"
+    scale = gamma(3.0, 2.0) @ "scale"
+    loc = normal(0.0, 2.0) @ "loc"
+    normal(torch.where(which, loc, -loc), scale) @ "y"
+
+
+@pytest.mark.parametrize("optimizer", [LINE_SEARCH_LBFGS, partial(torch.optim.Adam, lr=0.05)])
+def test_a_compiled_search_ends_where_an_eager_one_does(optimizer: Any) -> None:
+    trace = sides.generate({"y": 2.0, "loc": 0.5, "scale": 1.0, "which": True}).trace
+    found = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        search = partial(map_optimize, enumerate=select("which"), optimizer=optimizer, compile=compile)
+        found.append(search(trace, selection=select("loc", "scale"), num_steps=40, jacobian=True))
+
+    eager, compiled = found
+    assert compiled.has_converged is eager.has_converged
+    torch.testing.assert_close(compiled.log_density, eager.log_density, rtol=1e-4, atol=1e-4)
+    # Both are within the tolerance of the gradient, 0.01 nats, from the mode.
+    for address in ("loc", "scale"):
+        torch.testing.assert_close(compiled.trace[address], eager.trace[address], rtol=0.0, atol=1e-2)
+    assert bool(compiled.trace["which"]) is bool(eager.trace["which"])
+
+
+def test_one_program_serves_all_searches_of_a_model() -> None:
+    climbable = Climbable.of(sides.simulate(), select("loc"), NONE, jacobian=False)
+    for start in (0.3, 3.0):
+        trace = sides.generate({"y": 2.0, "loc": start, "scale": 1.0, "which": True}).trace
+        found = map_optimize(trace, selection=select("loc"), compile=True)
+
+        # The density of loc is that of normal(0, 2), times that of a measurement with error 1.
+        assert float(found.trace["loc"]) == pytest.approx(1.6, abs=0.01)
+    assert program_of(climbable, "map_optimize").num_programs == 1
+
+
+def test_a_compiled_search_comes_back_from_where_parameters_are_invalid() -> None:
+    @gen
+    def narrow() -> None:
+        x = normal(0.0, 1.0) @ "x"
+        normal(0.0, 1.0 - x) @ "y"
+
+    trace = narrow.generate({"x": 0.5, "y": 0.9}).trace
+    found = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        bold = partial(torch.optim.SGD, lr=2.0)
+        found.append(map_optimize(trace, selection=select("x"), optimizer=bold, num_steps=4, compile=compile))
+
+    # The first step leads above 1, where there is no density.
+    eager, compiled = found
+    assert bool(eager.log_densities.isnan().any())
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4, equal_nan=True)
+    close(compiled.log_densities, eager.log_densities)
+    close(compiled.trace["x"], eager.trace["x"])
 
 
 def test_parameters_get_no_gradient() -> None:

@@ -386,7 +386,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "half a weight, filter": Mistake(lambda: module("sequential"), "move_crowd", halved, "filter"),
     "half a weight, sequence": Mistake(lambda: module("sequence_filter"), "_draw", halved, "sequence filter"),
-    "half a weight, annealing": Mistake(lambda: module("sequential"), "move_crowd", halved, "annealing"),
+    "half a weight, annealing": Mistake(lambda: module("annealed"), "_likelihoods", halved, "annealing"),
     "half a ratio, selection": Mistake(
         lambda: module("metropolis_hastings"), "accept_or_stay", ratio_halved, "selection"
     ),

@@ -137,6 +137,28 @@ def test_annealing_agrees_with_the_known_answer(name: str, dtype: torch.dtype) -
     check_runs(values, torch.stack([run.log_marginal_likelihood for run in runs]), problem)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(torch.__version__ < "2.13", reason="older compilers reorder draws")
+@pytest.mark.parametrize("name", ["beta", "mixture", "hidden_markov", "change_point"])
+def test_compiled_annealing_draws_the_numbers_of_a_batch(name: str) -> None:
+    problem = PROBLEMS[name]
+    kernel = next(iter(problem.kernels.values()))
+    found = []
+    for compile in (False, True):
+        torch.manual_seed(5)
+        found.append(
+            annealed_smc(
+                problem.model, problem.observations, kernel, num_particles=100, num_moves=2, compile=compile
+            )
+        )
+
+    torch.testing.assert_close(found[0].log_weights, found[1].log_weights, rtol=1e-4, atol=1e-4)
+    evidences = [float(each.log_marginal_likelihood) for each in found]
+    assert evidences[0] == pytest.approx(evidences[1], abs=1e-4)
+    means = [float(each.expectation(problem.statistic)) for each in found]
+    assert means[0] == pytest.approx(means[1], abs=1e-4)
+
+
 @SEEDS
 @DTYPES
 @pytest.mark.parametrize("run", ["steps", "sequence", "guided sequence"])
@@ -291,3 +313,23 @@ def test_the_mode_of_a_normal_posterior_is_its_mean(name: str, dtype: torch.dtyp
         assert found.has_converged
         # A gradient of 1e-3 is that far from the mode, times the variance.
         assert float(problem.statistic(found.trace)) == pytest.approx(problem.posterior_mean, abs=5e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["beta", "vector", "mixture", "change_point"])
+def test_compiled_searches_find_the_modes_of_eager_ones(name: str) -> None:
+    problem = PROBLEMS[name]
+    assert problem.enumerated is not None
+    modes, evidences = [], []
+    for compile in (False, True):
+        torch.manual_seed(9)
+        options: Any = {"enumerate": problem.enumerated, "compile": compile}
+        found = map_optimize(problem.model, problem.observations, **options)
+        modes.append(float(problem.statistic(found.trace)))
+        evidences.append(
+            float(laplace(problem.model, problem.observations, **options).log_marginal_likelihood)
+        )
+
+    # Rounding leads the two searches through other points, to where the gradient is within the tolerance.
+    assert modes[0] == pytest.approx(modes[1], abs=5e-3)
+    assert evidences[0] == pytest.approx(evidences[1], abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gen_combinators import Map, Unfold
-from gen_core import ANY, NONE, Call, Trace, choicemap, select
+from gen_core import ANY, NONE, Call, NotBatchableError, Trace, choicemap, select
 from gen_core.testing import check_laws
 from gen_distributions import bernoulli, categorical, normal
 from gen_dml import gen
@@ -23,6 +24,7 @@ from gen_inflib import (
     HistoryNotKeptError,
     ImpossibleObservationsError,
     ImpossibleStepError,
+    OptionsError,
     PowersError,
     Resampler,
     SequenceError,
@@ -48,6 +50,7 @@ from gen_inflib import (
     stratified_start,
     systematic,
 )
+from gen_torch import jit
 
 RHO, NOISE = 0.9, 0.5
 YS = [0.3, -0.8, 1.9, 0.4, -0.2, 1.1]
@@ -538,6 +541,60 @@ def test_annealing_reaches_a_posterior_that_importance_sampling_does_not() -> No
     assert abs(float(ratios.mean() - 1)) < 4 * float(ratios.std()) / math.sqrt(10)
     means = torch.stack([run.expectation(lambda trace: trace["x"]) for run in runs])
     assert abs(float(means.mean()) - 3 / 1.0001) < 4 * float(means.std()) / math.sqrt(10) + 1e-4
+
+
+def test_compiled_annealing_draws_the_numbers_of_a_batch_with_one_program(
+    programs: list[Any],
+) -> None:
+    run = partial(
+        annealed_smc,
+        linear(2),
+        {("y", 0): 0.5, ("y", 1): 0.1},
+        partial(metropolis_hastings, proposal=select(("z", 0))),
+        num_particles=50,
+        num_moves=2,
+    )
+    # At the first of these powers particles keep their weights, and at the last they are resampled.
+    schedules: list[Any] = [None, [0.05, 0.1, 1.0]]
+    for powers in schedules:
+        torch.manual_seed(0)
+        eager = run(powers=powers)
+        torch.manual_seed(0)
+        compiled = run(powers=powers, compile=True)
+
+        assert compiled.why_looped is None
+        close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
+        close(compiled.log_marginal_likelihood, eager.log_marginal_likelihood)
+        close(compiled.log_weights, eager.log_weights)
+        close(*[each.expectation(lambda trace: trace["z", 0]) for each in (compiled, eager)])
+    (program,) = programs
+    assert program.num_programs == 1
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list in which there will be what annealing compiles, here to graphs: they draw in order."""
+    module: Any = importlib.import_module("gen_inflib.annealed_move")
+    made: list[Any] = []
+
+    def compiled(function: Any, what: str) -> Any:
+        made.append(jit(function, backend="graph"))
+        return made[-1]
+
+    monkeypatch.setattr(module, "compiled", compiled)
+    return made
+
+
+def test_annealing_does_not_compile_what_cannot_be_batched() -> None:
+    def branching(trace: Trace[Any]) -> Any:
+        return metropolis_hastings(trace, proposal=select(("z", 0))) if trace["z", 0] > 0 else (trace, None)
+
+    run = partial(annealed_smc, linear(1), {("y", 0): 1.0}, branching, num_particles=5, compile=True)
+
+    with pytest.raises(NotBatchableError, match="a branch or loop depends on a value"):
+        run()
+    with pytest.raises(OptionsError, match="leave out batched=False"):
+        run(batched=False)
 
 
 @pytest.mark.parametrize("powers", [[], [0.5], [0.5, 0.2, 1.0], [0.0, 1.0]])

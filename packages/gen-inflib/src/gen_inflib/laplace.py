@@ -16,8 +16,9 @@ from gen_distributions import normal
 from gen_inflib.counts import check_count
 from gen_inflib.errors import LaplaceError
 from gen_inflib.map_optimize import LINE_SEARCH_LBFGS, climb
-from gen_inflib.marginalised import View, view_of
+from gen_inflib.marginalised import View
 from gen_inflib.modes import start_of
+from gen_inflib.scorer import Climbable, scorer
 from gen_inflib.weighted import Weighted, weighted
 
 R = TypeVar("R")
@@ -86,6 +87,7 @@ def laplace(
     num_steps: int = 100,
     tolerance: float = 1e-3,
     enumerate: Selection = NONE,
+    compile: bool = False,
 ) -> Laplace[R]:
     """Approximate the posterior of the selected choices by a Gaussian on the real line, at the mode.
 
@@ -100,18 +102,22 @@ def laplace(
         tolerance: How far below the mode the density may be where the search ends, in nats, judged by the
             Gaussian: half of gradient^T covariance gradient.
         enumerate: As for `map_optimize`.
+        compile: As for `map_optimize`. The Hessian, which is needed once, is not compiled.
 
     Raises:
         LaplaceError: The search did not reach a mode, or the density is not curved downwards there.
         OptionsError: A trace came without a selection, or a call without observations.
         ImpossibleStartError: The start has no finite density.
+        StagingError: With compile=True, control flow depends on the value of a tensor.
 
     Source: Tierney and Kadane, Journal of the American Statistical Association 81 (1986).
     """
     check_count("num_steps", num_steps)
     trace, moving = start_of(start, observations, selection)
-    view = view_of(trace, moving if enumerate is NONE else moving - enumerate, enumerate)
-    found, position = climb(view, optimizer, num_steps, 0.0, True)
+    climbable = Climbable.of(trace, moving, enumerate, jacobian=True)
+    view = climbable.view(trace)
+    score = scorer(climbable, view, "laplace", compile=compile)
+    found, position = climb(view, score, optimizer, num_steps, 0.0)
     covariance, log_det = _covariance(view, position)
     gradient = view.scored(position).gradient
     gap = float(0.5 * gradient @ covariance @ gradient)

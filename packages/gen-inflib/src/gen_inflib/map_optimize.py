@@ -14,9 +14,9 @@ from torch.optim import LBFGS, Optimizer
 from gen_core import NONE, Call, Choices, Selection, Trace
 from gen_inflib.counts import check_count
 from gen_inflib.errors import ImpossibleStartError
-from gen_inflib.marginalised import View, view_of
+from gen_inflib.marginalised import View
 from gen_inflib.modes import start_of
-from gen_inflib.unconstrained import scored
+from gen_inflib.scorer import Climbable, Scorer, scorer
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -49,6 +49,7 @@ def map_optimize(
     tolerance: float = 1e-2,
     jacobian: bool = False,
     enumerate: Selection = NONE,
+    compile: bool = False,
 ) -> Optimized[R]:
     """Climb to a mode of the posterior density of the selected choices.
 
@@ -67,6 +68,8 @@ def map_optimize(
         tolerance: The search ends when no element of the gradient on the real line is larger, in nats.
         jacobian: Whether to maximise the density on the real line.
         enumerate: Finite choices to sum over; in the trace that is returned they are drawn given the others.
+        compile: Whether to compile the density and its gradient, through gen-torch; the optimizer stays as
+            it is. The program is kept for later searches.
 
     Returns:
         The best trace that was met.
@@ -75,11 +78,14 @@ def map_optimize(
         OptionsError: A trace came without a selection, or a call without observations.
         ImpossibleStartError: The start has no finite density.
         NoPositionError: A selected choice is discrete, or none is selected.
+        StagingError: With compile=True, control flow depends on the value of a tensor.
     """
     check_count("num_steps", num_steps)
     trace, moving = start_of(start, observations, selection)
-    view = view_of(trace, moving if enumerate is NONE else moving - enumerate, enumerate)
-    return climb(view, optimizer, num_steps, tolerance, jacobian).optimized
+    climbable = Climbable.of(trace, moving, enumerate, jacobian=jacobian)
+    view = climbable.view(trace)
+    score = scorer(climbable, view, "map_optimize", compile=compile)
+    return climb(view, score, optimizer, num_steps, tolerance).optimized
 
 
 class Climbed(NamedTuple, Generic[R_co]):
@@ -91,14 +97,14 @@ class Climbed(NamedTuple, Generic[R_co]):
 
 def climb(
     view: View[R],
+    score: Scorer,
     optimizer: Callable[[Iterable[Tensor]], Optimizer],
     num_steps: int,
     tolerance: float,
-    jacobian: bool,
 ) -> Climbed[R]:
-    """Maximise the log density of a view."""
+    """Maximise a log density of the positions of a view."""
     position = view.position
-    best = _Best(view, position, jacobian)
+    best = _Best(score, position)
     if not math.isfinite(float(best.log_density)):
         raise ImpossibleStartError(view.trace.gen_fn.name, float(best.log_density), float(view.trace.score))
     at = position.clone().requires_grad_()
@@ -127,16 +133,16 @@ def climb(
 class _Best:
     """The best position that was looked at: line searches may end elsewhere."""
 
-    def __init__(self, view: View[Any], position: Tensor, jacobian: bool) -> None:
-        self._density = partial(view.log_density, jacobian=jacobian)
+    def __init__(self, score: Scorer, position: Tensor) -> None:
+        self._score = score
         self.position = position.detach().clone()
-        self.log_density, gradient = scored(self._density, position)
+        self.log_density, gradient = score(position)
         self.gradient_norm = gradient.abs().max()
         self.latest = self.log_density
 
     def look(self, at: Tensor) -> Tensor:
         """Set the gradient of the loss at a position, and return the loss: minus the log density."""
-        self.latest, gradient = scored(self._density, at)
+        self.latest, gradient = self._score(at)
         if bool(self.latest > self.log_density) or bool(
             (self.latest == self.log_density) & (gradient.abs().max() < self.gradient_norm)
         ):

@@ -80,7 +80,7 @@ def extend(
         updated = trace.update(choices, call, argdiffs=argdiffs)
         return updated.trace, updated.weight - score + _way_back(backward, updated.trace, updated.discard)
 
-    return _reweighted(particles, move_crowd(move, particles.traces))
+    return reweighted(particles, move_crowd(move, particles.traces))
 
 
 def resample(
@@ -207,10 +207,11 @@ def rejuvenate_and_reweight(
         back = _way_back(backward or proposal, updated.trace, updated.discard)
         return updated.trace, updated.weight - score + back
 
-    return _reweighted(particles, move_crowd(move, particles.traces))
+    return reweighted(particles, move_crowd(move, particles.traces))
 
 
-def _reweighted(particles: Weighted[Any], crowd: Crowd) -> Weighted[Any]:
+def reweighted(particles: Weighted[Any], crowd: Crowd) -> Weighted[Any]:
+    """Return the traces of a crowd, whose log weights are by how much those of the particles grow."""
     # What had no weight gets none: from an impossible trace, an update's weight may be no number.
     had_weight = particles.log_weights > -math.inf
     growth = torch.where(had_weight, crowd.log_weights, -math.inf)
