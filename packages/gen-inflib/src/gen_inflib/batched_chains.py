@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, final
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gen_core import MissingPackageError, TraceBatch, batch, plugins
+from gen_core.layout import in_row_major_order, unaliased
 from gen_core.structure import put_together, take_apart
 from gen_inflib.adaptive import AdaptiveKernel, Progress
 from gen_inflib.layout import Layout, find_layout
@@ -75,8 +76,8 @@ class BatchedChains:
         if self._backend is None:
             return self._advance_eagerly(index)
         program = _program_of(self._stepping, self._layout, self._backend)
-        # Compilers look at strides and aliases: what a program returns need not have those of its inputs.
-        carry, state = _owned(self._carry), _owned(self._state)
+        # A program is for one layout of its arguments, and what it returns need not have that of its inputs.
+        carry, state = _owned((self._carry, self._state), self._constants)
         self._carry, self._state, visits = program(self._constants, carry, state, index)
         return stretch_of_scan(visits)
 
@@ -155,10 +156,10 @@ def continued(state: Any, first: Any) -> Any:
     return state if ours.structure == theirs.structure and kinds[0] == kinds[1] else first
 
 
-def _owned(value: Any) -> Any:
-    """Return a value whose tensors are contiguous."""
+def _owned(value: Any, others: Sequence[Tensor] = ()) -> Any:
+    """Return a value of which no two tensors share memory, each in row-major order; nor with `others`."""
     tensors, structure = take_apart(value, once=False)
-    return put_together([tensor.contiguous() for tensor in tensors], structure)
+    return put_together(unaliased(map(in_row_major_order, tensors), others), structure)
 
 
 def _devices() -> list[int]:
