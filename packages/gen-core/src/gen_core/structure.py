@@ -62,9 +62,18 @@ def putter(structure: Structure) -> Callable[[Sequence[Any]], Any]:
     if isinstance(structure, Opaque):
         value = structure.value
         return lambda tensors: value
+    if structure.kind is tuple:
+        return _tuple_putter(structure.parts)
     unflatten, rest = _node(structure.kind).unflatten, structure.rest.value
     parts = [putter(part) for part in structure.parts]
     return lambda tensors: unflatten([part(tensors) for part in parts], rest)
+
+
+def _tuple_putter(structures: Sequence[Structure]) -> Callable[[Sequence[Any]], Any]:
+    if len(structures) > 1 and all(isinstance(part, int) for part in structures):
+        return itemgetter(*structures)  # which makes a tuple of what it gets
+    parts = [putter(part) for part in structures]
+    return lambda tensors: tuple([part(tensors) for part in parts])
 
 
 def within(tensors: Sequence[Any], structure: Structure) -> Apart:
