@@ -75,7 +75,7 @@ class StaticTrace(Trace[R_co]):
         """Return the trace at `path`, which may lie within a callee."""
         if not path:
             return self
-        for length in range(len(path), 0, -1):
+        for length in range(min(len(path), self.plan.depth), 0, -1):
             record = self.record(path[:length])
             if record is not None:
                 return record.find(path[length:])
@@ -83,7 +83,7 @@ class StaticTrace(Trace[R_co]):
 
     def visited(self, path: Path) -> bool:
         """Return whether a constraint at `path` was used; callees answer for what is below them."""
-        for length in range(len(path), 0, -1):
+        for length in range(min(len(path), self.plan.depth), 0, -1):
             record = self.record(path[:length])
             if record is not None:
                 return record.visited(path[length:])
