@@ -107,7 +107,8 @@ class Edit:
             elements = elements.joined(self._entered)
         retdiff = self._retdiff()
         retval: Any = self.old.retval if retdiff is UNCHANGED else None
-        trace = MapTrace(self.call, elements, self._score(elements), self.arguments, retval)
+        score = edited_score(self.old, elements, self._gained, self._lost)
+        trace = MapTrace(self.call, elements, score, self.arguments, retval)
         weight = total(self._weights or [self.old.score.new_zeros(())])
         return Updated(trace, weight, retdiff, self._discarded())
 
@@ -206,12 +207,16 @@ class Edit:
         # All at once is nothing to go by, and long to list.
         return UNKNOWN if len(self._diffs) == new and self._batches else VectorDiff(new, old, self._diffs)
 
-    def _score(self, elements: Elements[Any]) -> Tensor:
-        # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-        old = self.old.score.detach()
-        if values_are_readable() and math.isfinite(old.item()):
-            return moved(old, self._gained, self._lost)
-        return elements.total_score()
+
+def edited_score(
+    trace: MapTrace[Any], elements: Elements[Any], gained: Sequence[Tensor], lost: Sequence[Tensor]
+) -> Tensor:
+    """Return the score of edited `elements` from that of the old trace and the scores that changed."""
+    # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
+    old = trace.score.detach()
+    if values_are_readable() and math.isfinite(old.item()):
+        return moved(old, gained, lost)
+    return elements.total_score()
 
 
 _UNTRIED = Refusal("")

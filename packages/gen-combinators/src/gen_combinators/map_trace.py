@@ -31,6 +31,7 @@ class MapTrace(Trace[Sequence[R_co]]):
         score: Tensor,
         arguments: Arguments | None = None,
         retval: Vector[R_co] | None = None,
+        versions: tuple[int, ...] | None = None,
     ) -> None:
         """Record the runs.
 
@@ -40,8 +41,9 @@ class MapTrace(Trace[Sequence[R_co]]):
             score: The sum of their scores.
             arguments: The arguments, split; made of `call` when they are asked for if None.
             retval: The return value of an earlier trace, if it is still the same.
+            versions: The version number of each argument, where they are known.
         """
-        super().__init__(call, elements.retvals if retval is None else retval, score)
+        super().__init__(call, elements.retvals if retval is None else retval, score, versions)
         self._elements = elements
         self._arguments = arguments
 

@@ -58,12 +58,12 @@ class Ledger:
             num_new: Their number.
             records: Returns the traces of all choices and callees of the edited trace.
         """
-        old = old.detach()
         if old.is_cpu and not torch.is_grad_enabled() and are_plain():
             if not isinstance(new, Tensor):
                 return self._settle_numbers(old.item(), new, num_new, records)
             if new.is_cpu:
                 return self._settle_numbers(old.item(), new.item(), num_new, records)
+        old = old.detach()
         if not isinstance(new, Tensor):
             new = torch.scalar_tensor(new, dtype=old.dtype, device=old.device)
         gained = new if len(self.gained) == num_new else sum_scores(self.gained)

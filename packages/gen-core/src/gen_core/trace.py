@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
-import torch
-
 from gen_core import rooms
 from gen_core.address import Address, Key, Path, as_path
 from gen_core.arguments import all_unchanged, compare_arguments, hinted
@@ -24,6 +22,7 @@ from gen_core.diff import (
     version_of,
 )
 from gen_core.errors import NoChoiceError, OtherFunctionError
+from gen_core.grad_mode import WithoutGradients
 from gen_core.judge import judge_constraints, judge_selection
 from gen_core.results import ArgGradients, ChoiceGradients, Updated
 from gen_core.selection import ALL, NONE, Selection
@@ -291,7 +290,7 @@ class Trace(ABC, Generic[R_co]):
                 return Updated(self, self.score.new_zeros(()), UNCHANGED, EMPTY)
             return room(self, new, hints, change)
 
-        with torch.no_grad():
+        with WithoutGradients():
             if argdiffs is not UNKNOWN:
                 return verified(self, diffs, edit)
             with revisiting():
@@ -300,14 +299,15 @@ class Trace(ABC, Generic[R_co]):
     def _moved(
         self, call: Call[Any] | None, hints: Diff | Mapping[str, Diff] | None
     ) -> tuple[Call[Any], ArgDiffs]:
-        new = self._call if call is None else call
-        if new.gen_fn is not self.gen_fn and new.gen_fn != self.gen_fn:
-            raise OtherFunctionError(self.gen_fn.name, new.gen_fn.name)
+        old = self._call
+        new = old if call is None else call
+        if new.gen_fn is not old.gen_fn and new.gen_fn != old.gen_fn:
+            raise OtherFunctionError(old.gen_fn.name, new.gen_fn.name)
         values = new.values()
-        if new is self._call and tuple(map(version_of, values)) == self.versions:
+        if new is old and tuple(map(version_of, values)) == self.versions:
             diffs: ArgDiffs = (UNCHANGED,) * len(values)
         else:
-            diffs = compare_arguments(self._call.values(), values, self.versions)
+            diffs = compare_arguments(old.values(), values, self.versions)
         if hints is None:
             return new, diffs
         names = new.gen_fn.binder.names(new.args, new.kwargs)
