@@ -18,7 +18,7 @@ from gen_core.choicemap import branch
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
 from gen_core.readable import values_are_readable
-from gen_core.totals import moved
+from gen_core.totals import as_number, moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gen_combinators.map import Map
     from gen_combinators.map_run import Entered
     from gen_core import ArgDiffs, Call, ChoiceMap, Diff, Trace
+    from gen_core.totals import Score
 
 R = TypeVar("R")
 Room: TypeAlias = "Callable[[Trace[Any], Call[Any], ArgDiffs, Any], Updated[Any]]"
@@ -50,8 +51,8 @@ class Edit:
         self._elements: Elements[Any] = old.elements.truncated(len(self.kept))
         self._traces: dict[int, Trace[Any]] = {}
         self._batches: list[tuple[Sequence[int], Any]] = []
-        self._gained: list[Tensor] = []
-        self._lost: list[Tensor] = []
+        self._gained: list[Score] = []
+        self._lost: list[Score] = []
         self._weights: list[Tensor] = []
         self._diffs: dict[int, Diff] = {}
         self._discards: dict[int, ChoiceMap] = {}
@@ -130,8 +131,8 @@ class Edit:
             call = self.arguments.call_of(_mixed(call.values(), given, diffs))
         trace, weight, retdiff, discard = at_element(self.gen_fn, index, room, old, call, diffs, change)
         self._traces[index] = trace
-        self._gained.append(trace.score)
-        self._lost.append(old.score)
+        self._gained.append(trace.raw_score)
+        self._lost.append(old.raw_score)
         self._weights.append(weight)
         if retdiff is not UNCHANGED:
             self._diffs[index] = retdiff
@@ -209,12 +210,12 @@ class Edit:
 
 
 def edited_score(
-    trace: MapTrace[Any], elements: Elements[Any], gained: Sequence[Tensor], lost: Sequence[Tensor]
-) -> Tensor:
+    trace: MapTrace[Any], elements: Elements[Any], gained: Sequence[Score], lost: Sequence[Score]
+) -> Score:
     """Return the score of edited `elements` from that of the old trace and the scores that changed."""
     # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-    old = trace.score.detach()
-    if values_are_readable() and math.isfinite(old.item()):
+    old = trace.raw_score
+    if values_are_readable() and math.isfinite(as_number(old)):
         return moved(old, gained, lost)
     return elements.total_score()
 

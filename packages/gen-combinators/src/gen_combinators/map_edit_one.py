@@ -21,8 +21,9 @@ def only_element(trace: MapTrace[Any], argdiffs: ArgDiffs, constraints: ChoiceMa
     if type(constraints) is not Branch or len(constraints.child_keys()) != 1 or not all_unchanged(argdiffs):
         return None
     (key,) = constraints.child_keys()
-    is_index = type(key) is int and 0 <= key < len(trace.elements)
-    return key if is_index and not constraints.is_empty else None
+    if type(key) is not int or not 0 <= key < len(trace.elements) or constraints.is_empty:
+        return None
+    return key
 
 
 def update_one(
@@ -48,7 +49,7 @@ def update_one(
         gen_fn, index, rooms.update, before, before.call, argdiffs, constraints.child(index)
     )
     elements = old.elements.replaced({index: trace})
-    score = edited_score(old, elements, [trace.score], [before.score])
+    score = edited_score(old, elements, [trace.raw_score], [before.raw_score])
     size = len(elements)
     diff = UNCHANGED if retdiff is UNCHANGED else VectorDiff(size, size, {index: retdiff})
     retval: Any = old.retval if diff is UNCHANGED else None

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 from gen_core import Trace, register_trace
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_combinators.elements import Elements
     from gen_combinators.map_arguments import Arguments
     from gen_combinators.vector import Vector
     from gen_core import Call, ChoiceMap, Path
+    from gen_core.totals import Score
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -28,7 +27,7 @@ class MapTrace(Trace[Sequence[R_co]]):
         self,
         call: Call[Any],
         elements: Elements[R_co],
-        score: Tensor,
+        score: Score,
         arguments: Arguments | None = None,
         retval: Vector[R_co] | None = None,
         versions: tuple[int, ...] | None = None,

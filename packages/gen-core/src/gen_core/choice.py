@@ -9,6 +9,7 @@ from torch import Tensor
 from gen_core.choicemap import Leaf
 from gen_core.diff import retval_version_of, same_arguments, version_of
 from gen_core.numbers import as_score
+from gen_core.totals import Score, as_number
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class ChoiceTrace(Trace[T]):
 
     __slots__ = ("_sum_of_versions",)
 
-    _score: Any  # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
+    # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
 
     def __init__(self, call: Call[Any], value: T) -> None:
         """Record a value; its score must be set before anybody else sees the trace."""
@@ -59,10 +60,15 @@ class ChoiceTrace(Trace[T]):
     def score_number(self) -> float:
         """The same as a Python number; waits for the device that it is on."""
         score = self._score
-        if type(score) is float:
-            return score
-        number: float = self.score.item()
-        return number
+        if type(score) is tuple and score[0].numel() <= _FEW_SCORES:
+            column, row = score
+            return column.tolist()[row]  # type: ignore[no-any-return]
+        return as_number(self.raw_score)
+
+    @property
+    def raw_score(self) -> Score:
+        """The same, as a Python number if it is held as one."""
+        return self._score if type(self._score) is float else self.score
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -99,6 +105,10 @@ class ChoiceTrace(Trace[T]):
     def is_of(self, call: Call[Any]) -> bool:
         """Return whether `call` has the very arguments of this choice, unchanged."""
         return same_arguments(self._call.args, call.args) and not call.kwargs and self.is_intact()
+
+
+_FEW_SCORES = 8
+"""So many scores are read all at once in less time than one of them is cut out of their column."""
 
 
 def _sum_of_versions(value: object, call: Call[Any]) -> int:

@@ -95,7 +95,8 @@ def _unflatten_records(values: Iterable[Any], rest: Any) -> dict[Path, Trace[Any
             records[path] = part
             continue
         column, row = next(left)
-        records[path] = _make_choice(*part, (columns[column], row))
+        call, value = part
+        records[path] = _make_choice(call, value, (columns[column], row))
     for path in changed:
         records[path].mark_changed()
     return records

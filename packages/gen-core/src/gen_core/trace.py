@@ -27,6 +27,7 @@ from gen_core.judge import judge_constraints, judge_selection
 from gen_core.results import ArgGradients, ChoiceGradients, Updated
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import as_selection
+from gen_core.totals import Score, as_number, as_tensor
 from gen_core.trace_text import format_trace
 from gen_core.verify import verified
 
@@ -50,19 +51,20 @@ class Trace(ABC, Generic[R_co]):
     __slots__ = ("_call", "_retval", "_retval_version", "_score", "_versions")
 
     def __init__(
-        self, call: Call[Any], retval: R_co, score: Tensor, versions: tuple[int, ...] | None = None
+        self, call: Call[Any], retval: R_co, score: Score, versions: tuple[int, ...] | None = None
     ) -> None:
         """Record a finished run.
 
         Args:
             call: What was run.
             retval: What it returned.
-            score: The log density, shape `()`, float64 where the device has it.
+            score: The log density, shape `()`, float64 where the device has it. A Python number stands for
+                a tensor on the CPU, which is made when somebody asks: few ask for that of every edit.
             versions: The version number of each argument, where they are known.
         """
         self._call = call
         self._retval = retval
-        self._score = score
+        self._score: Any = score
         self._versions = tuple(map(version_of, call.values())) if versions is None else versions
         self._retval_version = retval_version_of(retval)
 
@@ -94,7 +96,17 @@ class Trace(ABC, Generic[R_co]):
     @property
     def score(self) -> Tensor:
         """The log density log p(t, r; x) - log q(r; x, t), shape `()`, in nats."""
-        return self._score
+        return as_tensor(self._score)
+
+    @property
+    def raw_score(self) -> Score:
+        """The score as it is held: for who can use a Python number."""
+        return self._score  # type: ignore[no-any-return]
+
+    @property
+    def score_number(self) -> float:
+        """The score as a Python number; waits for the device that it is on."""
+        return as_number(self._score)
 
     @property
     def versions(self) -> tuple[int, ...]:

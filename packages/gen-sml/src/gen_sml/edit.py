@@ -352,7 +352,7 @@ class Edit(Run):
             self._take_out_vanished(slots, plan)
         new = score_edited(self.new, self.new_paths, self.gen_fn.name)
         weight, score = self.ledger.settle(
-            old.score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
+            old.raw_score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
         )
         diff = self.hints.retdiff(old.retval, retval, old.retval_version) if has_changed else UNCHANGED
         versions = old.versions if self.call is old.call and all_unchanged(self.argdiffs) else None

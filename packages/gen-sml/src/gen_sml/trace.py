@@ -10,9 +10,8 @@ from gen_core.choicemap_build import graft
 from gen_sml.slots import Slots, in_order
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_core import Call, ChoiceMap, Path
+    from gen_core.totals import Score
     from gen_sml.plan import Plan
 
 R_co = TypeVar("R_co", covariant=True)
@@ -28,7 +27,7 @@ class StaticTrace(Trace[R_co]):
         self,
         call: Call[Any],
         retval: R_co,
-        score: Tensor,
+        score: Score,
         slots: Slots,
         versions: tuple[int, ...] | None = None,
     ) -> None:
