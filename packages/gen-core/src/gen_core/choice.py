@@ -60,10 +60,11 @@ class ChoiceTrace(Trace[T]):
     def score_number(self) -> float:
         """The same as a Python number; waits for the device that it is on."""
         score = self._score
-        if type(score) is tuple and score[0].numel() <= _FEW_SCORES:
+        if type(score) is tuple:
             column, row = score
-            return column.tolist()[row]  # type: ignore[no-any-return]
-        return as_number(self.raw_score)
+            # Where numbers can be read there is no batch, and a row of a column is one number.
+            score = column.tolist()[row] if len(column) <= _FEW_SCORES else column[row]
+        return as_number(score)
 
     @property
     def raw_score(self) -> Score:

@@ -43,12 +43,14 @@ def choicemap(choices: Choices | None = None, /) -> ChoiceMap:
         AddressError: A key of the dict is not an address.
         ChoicesError: `choices` is neither a choice map nor a dict.
     """
+    # Nearly every argument is a dict, and a check against a protocol takes microseconds.
+    if type(choices) is dict:
+        return _build(choices.items(), ())
     if choices is None:
         return EMPTY
     if isinstance(choices, ChoiceMap):
         return choices
-    # A check against a protocol takes microseconds, and nearly every argument is a dict.
-    if type(choices) is not dict and not isinstance(choices, SupportsItems):
+    if not isinstance(choices, SupportsItems):
         raise ChoicesError(choices)
     return _build(choices.items(), ())
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from gen_core.choice import ChoiceTrace
+from gen_core.numbers import are_plain
 from gen_core.readable import values_are_readable
 from gen_core.scoring import sum_scores
-from gen_core.totals import Score, adds_as_numbers, as_number, as_tensor, total
+from gen_core.totals import Score, as_number, as_tensor, is_on_cpu, total
 
 if TYPE_CHECKING:
     from gen_core.trace import Trace
@@ -57,7 +58,7 @@ class Ledger:
             num_new: Their number.
             records: Returns the traces of all choices and callees of the edited trace.
         """
-        if adds_as_numbers(old) and (type(new) is float or new.is_cpu):  # type: ignore[union-attr]
+        if is_on_cpu(old) and is_on_cpu(new) and self._are_numbers(new, num_new):
             return self._settle_numbers(as_number(old), as_number(new), num_new, records)
         old = as_tensor(old).detach()
         if not isinstance(new, Tensor):
@@ -71,6 +72,12 @@ class Ledger:
         callees = [-record.score for record in self.gone if type(record) is not ChoiceTrace]
         kept = old - (lost if choices == self.lost else sum_scores(choices))
         return Settled(weight, total([kept + new, *callees, *(trace.score for trace in self.entered)]))
+
+    def _are_numbers(self, new: Score, num_new: int) -> bool:
+        """Return whether scores may be added up in Python's arithmetic."""
+        # Choices are scored as numbers only where tensors are plain.
+        were_numbers = num_new > 0 and type(new) is float
+        return not torch.is_grad_enabled() and (were_numbers or are_plain())
 
     def _settle_numbers(
         self, old: float, new: float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]

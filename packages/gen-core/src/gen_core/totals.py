@@ -31,15 +31,15 @@ def total(terms: Iterable[Tensor]) -> Tensor:
 
 def moved(old: Score, gained: Sequence[Score], lost: Sequence[Score]) -> Score:
     """Return old + sum of gained - sum of lost, shape `()`, float64 where the device has it."""
-    if adds_as_numbers(old):
+    if is_on_cpu(old) and not torch.is_grad_enabled() and are_plain():
         return as_number(old) + (sum(map(as_number, gained)) - sum(map(as_number, lost)))
     change = total(map(as_tensor, gained)) - total(map(as_tensor, lost))
     return total([as_tensor(old).detach(), change])
 
 
-def adds_as_numbers(old: Score) -> bool:
-    """Return whether edits of a trace with this score may add scores up in Python's arithmetic."""
-    return (type(old) is float or old.is_cpu) and not torch.is_grad_enabled() and are_plain()  # type: ignore[union-attr]
+def is_on_cpu(score: Score) -> bool:
+    """Return whether a score is on the CPU, where it costs nothing to read."""
+    return type(score) is float or score.is_cpu  # type: ignore[union-attr]
 
 
 def as_number(score: Score) -> float:

@@ -309,7 +309,8 @@ class Edit(Run):
         number = tree.visit
         if number is not None and self.touches(asked, slots.records[plan.numbers[number][0]]):
             numbers.append(number)
-        numbers += [number for number in tree.computed if self._is_touched(number, slots, plan)]
+        if tree.computed:
+            numbers += [number for number in tree.computed if self._is_touched(number, slots, plan)]
         if not tree.below:
             return
         keys = self.keys_of(asked)

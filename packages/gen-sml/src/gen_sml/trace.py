@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from gen_core import Trace, register_trace
+from gen_core import ChoiceTrace, Trace, register_trace
 from gen_core.choicemap_build import graft
 from gen_sml.slots import Slots, in_order
 
@@ -94,6 +94,8 @@ class StaticTrace(Trace[R_co]):
         for key in constraints.child_keys():
             below = constraints.child(key)
             record = self.record((key,))
+            if type(record) is ChoiceTrace and below.is_leaf:
+                continue
             if record is not None:
                 left += [(key, *path) for path in record.unvisited(below)]
             else:
