@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
@@ -17,8 +16,7 @@ from gen_core.arguments import all_unchanged
 from gen_core.choicemap import branch
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
-from gen_core.readable import values_are_readable
-from gen_core.totals import as_number, moved
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -213,11 +211,8 @@ def edited_score(
     trace: MapTrace[Any], elements: Elements[Any], gained: Sequence[Score], lost: Sequence[Score]
 ) -> Score:
     """Return the score of edited `elements` from that of the old trace and the scores that changed."""
-    # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-    old = trace.raw_score
-    if values_are_readable() and math.isfinite(as_number(old)):
-        return moved(old, gained, lost)
-    return elements.total_score()
+    score = moved(trace.raw_score, gained, lost)
+    return elements.total_score() if score is None else score
 
 
 _UNTRIED = Refusal("")

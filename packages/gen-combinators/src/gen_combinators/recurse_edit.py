@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,7 @@ from gen_core import UNCHANGED, UNKNOWN, Call, Updated, VectorDiff, total
 from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, is_revisiting, version_of
-from gen_core.readable import values_are_readable
-from gen_core.totals import as_number, moved
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -214,12 +212,11 @@ class Edit(ABC):
         return Updated(trace, total(self.weights), retdiff, graft(self.discards))
 
     def _score(self, nodes: Iterable[Node]) -> Score:
-        # In float64 the difference does not drift; from or to an impossible tree it has no meaning.
-        old = self.old.raw_score
-        if values_are_readable() and math.isfinite(as_number(old)):
-            entered = [trace.raw_score for trace in (*self.productions.values(), *self.aggregations.values())]
-            return moved(old, entered, self.gone)
-        return total(kernel.score for node in nodes for _, kernel in node.kernels())
+        entered = [trace.raw_score for trace in (*self.productions.values(), *self.aggregations.values())]
+        score = moved(self.old.raw_score, entered, self.gone)
+        if score is None:
+            return total(kernel.score for node in nodes for _, kernel in node.kernels())
+        return score
 
 
 def tree_of(trace: Trace[Any]) -> RecurseTrace[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, final
 
@@ -13,8 +12,7 @@ from gen_core import UNCHANGED, UNKNOWN, Updated, total
 from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare_retvals, retval_version_of
-from gen_core.readable import values_are_readable
-from gen_core.totals import as_number, moved
+from gen_core.totals import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,11 +200,8 @@ class Edit(Generic[R]):
         return edited(elements, replaced, [self._new[i] for i in range(self._kept, self.new_length)])
 
     def _score(self, elements: Elements[Any]) -> Score:
-        # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-        old = self.old.raw_score
-        if values_are_readable() and math.isfinite(as_number(old)):
-            entered = [trace.raw_score for trace in self._new.values()]
-            if self._moved is None:
-                return moved(old, entered, self._gone)
-            return moved(old, [*entered, self._moved.scores], [*self._gone, self._moved.old_scores])
-        return elements.total_score()
+        entered, gone = [trace.raw_score for trace in self._new.values()], self._gone
+        if self._moved is not None:
+            entered, gone = [*entered, self._moved.scores], [*gone, self._moved.old_scores]
+        score = moved(self.old.raw_score, entered, gone)
+        return elements.total_score() if score is None else score

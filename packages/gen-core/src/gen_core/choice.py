@@ -63,7 +63,7 @@ class ChoiceTrace(Trace[T]):
         if type(score) is tuple:
             column, row = score
             # Where numbers can be read there is no batch, and a row of a column is one number.
-            score = column.tolist()[row] if len(column) <= _FEW_SCORES else column[row]
+            score = column.tolist()[row] if column.numel() <= _FEW_SCORES else column[row]
         return as_number(score)
 
     @property
@@ -115,7 +115,7 @@ _FEW_SCORES = 8
 def _sum_of_versions(value: object, call: Call[Any]) -> int:
     total = value._version if isinstance(value, Tensor) else 0
     for argument in call.args:
-        if type(argument) is not float:
+        if type(argument) is not float and argument is not None:
             total += argument._version if isinstance(argument, Tensor) else version_of(argument)
     if call.kwargs:
         total += sum(map(version_of, call.kwargs.values()))

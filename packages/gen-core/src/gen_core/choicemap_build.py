@@ -45,14 +45,14 @@ def choicemap(choices: Choices | None = None, /) -> ChoiceMap:
     """
     # Nearly every argument is a dict, and a check against a protocol takes microseconds.
     if type(choices) is dict:
-        return _build(choices.items(), ())
+        return _build(choices, ())
     if choices is None:
         return EMPTY
     if isinstance(choices, ChoiceMap):
         return choices
     if not isinstance(choices, SupportsItems):
         raise ChoicesError(choices)
-    return _build(choices.items(), ())
+    return _build(choices, ())
 
 
 def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
@@ -84,10 +84,13 @@ _Tree: TypeAlias = "dict[PathPart, ChoiceMap | _Tree]"
 _PLAIN: Final = frozenset({float, int, bool, str, Tensor})
 
 
-def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> ChoiceMap:
+def _build(given: SupportsItems[Address | Key[Any], object], prefix: Path) -> ChoiceMap:
+    if type(given) is dict and len(given) == 1:
+        ((address, value),) = given.items()
+        return _build_one(as_path(address), value, prefix)
     tree: _Tree = {}
     root: ChoiceMap = EMPTY
-    for address, value in items:
+    for address, value in given.items():
         path = as_path(address)
         choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
         if not path:
@@ -102,10 +105,19 @@ def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> 
     return frozen if root is EMPTY else merge_under(root, frozen, prefix)
 
 
+def _build_one(path: Path, value: object, prefix: Path) -> ChoiceMap:
+    """Do the same for one address, as most edits give it: nothing can collide."""
+    choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
+    if choices is not EMPTY:
+        for key in reversed(path):
+            choices = Branch({key: choices})
+    return choices
+
+
 def _submap(value: object, path: Path) -> ChoiceMap:
     if isinstance(value, ChoiceMap):
         return EMPTY if value.is_empty else value
-    return _build(value.items(), path) if isinstance(value, Mapping) else Leaf(value)
+    return _build(value, path) if isinstance(value, Mapping) else Leaf(value)
 
 
 def _place(tree: _Tree, path: Path, choices: ChoiceMap) -> None:

@@ -73,6 +73,13 @@ class Ledger:
         kept = old - (lost if choices == self.lost else sum_scores(choices))
         return Settled(weight, total([kept + new, *callees, *(trace.score for trace in self.entered)]))
 
+    def _weight_of_callee(self) -> Tensor | None:
+        """Return the weight of the one callee that was run, if that is the weight of the edit as it is."""
+        if self.gained or self.lost or len(self.weights) != 1:
+            return None
+        (weight,) = self.weights
+        return weight if weight.dtype is torch.float64 and weight.is_cpu else None
+
     def _are_numbers(self, new: Score, num_new: int) -> bool:
         """Return whether scores may be added up in Python's arithmetic."""
         # Choices are scored as numbers only where tensors are plain.
@@ -85,7 +92,9 @@ class Ledger:
         """Return the same by Python's arithmetic: a tenth of the time that tensors of one number take."""
         gained = new if len(self.gained) == num_new else sum([choice.score_number for choice in self.gained])
         lost = sum([choice.score_number for choice in self.lost], start=0.0)
-        weight = as_tensor(gained - lost + sum([weight.item() for weight in self.weights]))
+        weight = self._weight_of_callee()
+        if weight is None:
+            weight = as_tensor(gained - lost + sum([weight.item() for weight in self.weights]))
         if not math.isfinite(old):
             return Settled(weight, _sum(records()))
         gone = lost if self.gone == self.lost else sum([record.score_number for record in self.gone])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gen_core.numbers import are_plain
+from gen_core.readable import values_are_readable
 
 Score: TypeAlias = "Tensor | float"
 """A score of shape `()`. A Python number stands for a float64 tensor on the CPU: it takes a tenth of the
@@ -29,10 +31,19 @@ def total(terms: Iterable[Tensor]) -> Tensor:
     return torch.zeros((), dtype=torch.float64) if result is None else result
 
 
-def moved(old: Score, gained: Sequence[Score], lost: Sequence[Score]) -> Score:
-    """Return old + sum of gained - sum of lost, shape `()`, float64 where the device has it."""
+def moved(old: Score, gained: Sequence[Score], lost: Sequence[Score]) -> Score | None:
+    """Return old + sum of gained - sum of lost, shape `()`, float64 where the device has it.
+
+    In float64 the difference does not drift. From or to an impossible trace it has no meaning: None, as
+    where it cannot be read whether the old score is finite.
+    """
     if is_on_cpu(old) and not torch.is_grad_enabled() and are_plain():
-        return as_number(old) + (sum(map(as_number, gained)) - sum(map(as_number, lost)))
+        number = as_number(old)
+        if not math.isfinite(number):
+            return None
+        return number + (sum(map(as_number, gained)) - sum(map(as_number, lost)))
+    if not values_are_readable() or not math.isfinite(as_number(old)):
+        return None
     change = total(map(as_tensor, gained)) - total(map(as_tensor, lost))
     return total([as_tensor(old).detach(), change])
 
