@@ -9,8 +9,13 @@ from typing import Any, final
 from torch import Tensor
 
 from gen_core.readable import is_compiling, transforms_are_active
-from gen_core.structure import Structure, put_together, putter, take_apart, takes_apart
+from gen_core.putter import putter
+from gen_core.structure import Structure, put_together, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
+
+
+FEW_ROWS = 32
+"""So many rows are put together before a function is written that does it faster."""
 
 
 @final
@@ -47,6 +52,7 @@ class Columns:
         self.size = size
         self._is_spread = is_spread
         self._last: tuple[int, Any] | None = None
+        self._num_rows = 0
         self.ndims: tuple[int, ...] = (
             tuple([tensor.dim() for tensor in tensors]) if ndims is None else tuple(ndims)
         )
@@ -72,7 +78,10 @@ class Columns:
             tensor if dim is None else tensor[position] if dim == 0 else tensor.select(dim, position)
             for tensor, dim in self._first
         ]
-        row = self._put([rows[place] for place in self._places] if self._places else rows)
+        if self._places:
+            rows = [rows[place] for place in self._places]
+        self._num_rows += 1
+        row = self._put(rows) if self._num_rows > FEW_ROWS else put_together(rows, self.structure)
         if not (self._has_graph or is_compiling() or transforms_are_active()):
             # Who reads an element often edits it next.
             self._last = position, row
