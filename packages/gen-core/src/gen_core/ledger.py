@@ -58,7 +58,7 @@ class Ledger:
             num_new: Their number.
             records: Returns the traces of all choices and callees of the edited trace.
         """
-        if is_on_cpu(old) and is_on_cpu(new) and self._are_numbers(new, num_new):
+        if self._are_numbers(old, new, num_new):
             return self._settle_numbers(as_number(old), as_number(new), num_new, records)
         old = as_tensor(old).detach()
         if not isinstance(new, Tensor):
@@ -80,11 +80,13 @@ class Ledger:
         (weight,) = self.weights
         return weight if weight.dtype is torch.float64 and weight.is_cpu else None
 
-    def _are_numbers(self, new: Score, num_new: int) -> bool:
+    def _are_numbers(self, old: Score, new: Score, num_new: int) -> bool:
         """Return whether scores may be added up in Python's arithmetic."""
-        # Choices are scored as numbers only where tensors are plain.
-        were_numbers = num_new > 0 and type(new) is float
-        return not torch.is_grad_enabled() and (were_numbers or are_plain())
+        if torch.is_grad_enabled() or not is_on_cpu(old):
+            return False
+        if type(new) is float and num_new:
+            return True  # choices are scored as numbers only where tensors are plain
+        return is_on_cpu(new) and are_plain()
 
     def _settle_numbers(
         self, old: float, new: float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]

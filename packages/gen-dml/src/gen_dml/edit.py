@@ -61,8 +61,7 @@ class Edit(Run):
     def replace(self, old: Trace[Any], path: Path, discard: ChoiceMap) -> None:
         """Note that `old` does not stay, and which of its values are discarded."""
         self.ledger.gone.append(old)
-        if not discard.is_empty:
-            self.discards.append((path, discard))
+        self.discards.append((path, discard))
 
     def enter(self, path: Path, trace: Trace[T], weight: Tensor) -> T:
         """Record a callee that was run."""

@@ -231,8 +231,7 @@ class Edit(Run):
     def replace(self, old: Trace[Any], path: Path, discard: ChoiceMap) -> None:
         """Note that `old` does not stay, and which of its values are discarded."""
         self.ledger.gone.append(old)
-        if not discard.is_empty:
-            self.discards.append((path, discard))
+        self.discards.append((path, discard))
 
     @final
     def enter(self, made: tuple[Trace[Any], Any]) -> tuple[Trace[Any], Diff]:
