@@ -62,8 +62,7 @@ class ChoiceTrace(Trace[T]):
         score = self._score
         if type(score) is tuple:
             column, row = score
-            # Where numbers can be read there is no batch, and a row of a column is one number.
-            score = column.tolist()[row] if column.numel() <= _FEW_SCORES else column[row]
+            score = column[row]  # where numbers can be read there is no batch, and a row is one number
         return as_number(score)
 
     @property
@@ -106,10 +105,6 @@ class ChoiceTrace(Trace[T]):
     def is_of(self, call: Call[Any]) -> bool:
         """Return whether `call` has the very arguments of this choice, unchanged."""
         return same_arguments(self._call.args, call.args) and not call.kwargs and self.is_intact()
-
-
-_FEW_SCORES = 8
-"""So many scores are read all at once in less time than one of them is cut out of their column."""
 
 
 def _sum_of_versions(value: object, call: Call[Any]) -> int:

@@ -67,8 +67,8 @@ def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
 
 def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
     """Return the choice map with these submaps, without a check: no path may begin another."""
-    if not pairs:
-        return EMPTY
+    if type(pairs) is list and len(pairs) <= 1:  # as after most edits
+        return under(*pairs[0]) if pairs else EMPTY
     tree: _Tree = {}
     for path, choices in pairs:
         if choices is EMPTY or choices.is_empty:
@@ -77,6 +77,15 @@ def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
             return choices
         _place(tree, path, choices)
     return _freeze(tree)
+
+
+def under(path: Path, choices: ChoiceMap) -> ChoiceMap:
+    """Return the choice map that has `choices` below a path, and nothing else."""
+    if choices.is_empty:
+        return EMPTY
+    for key in reversed(path):
+        choices = Branch({key: choices})
+    return choices
 
 
 _Tree: TypeAlias = "dict[PathPart, ChoiceMap | _Tree]"
@@ -107,11 +116,7 @@ def _build(given: SupportsItems[Address | Key[Any], object], prefix: Path) -> Ch
 
 def _build_one(path: Path, value: object, prefix: Path) -> ChoiceMap:
     """Do the same for one address, as most edits give it: nothing can collide."""
-    choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
-    if choices is not EMPTY:
-        for key in reversed(path):
-            choices = Branch({key: choices})
-    return choices
+    return under(path, Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path))
 
 
 def _submap(value: object, path: Path) -> ChoiceMap:
