@@ -151,6 +151,7 @@ def test_a_custom_function_in_a_module_is_saved_by_its_name(tmp_path: Any) -> No
         assert loaded.gen_fn is gen_fn
 
 
+@pytest.mark.unverified
 def test_an_update_with_hints_reads_only_what_changed() -> None:
     total = RunningTotal()
     xs = list(torch.arange(1000.0))
@@ -167,6 +168,7 @@ def test_an_update_with_hints_reads_only_what_changed() -> None:
     assert float(moved.trace.retval) == pytest.approx(499500.0 - 7.0 + 100.0 + 5.0)
 
 
+@pytest.mark.unverified
 def test_the_hints_of_a_map_reach_a_custom_function() -> None:
     total = RunningTotal()
     points = Map(normal)
@@ -215,6 +217,7 @@ def test_an_old_trace_keeps_its_value_and_state() -> None:
     assert float(again.trace.retval) == 10.0
 
 
+@pytest.mark.unverified
 def test_a_deterministic_function_is_not_computed_again_while_its_arguments_stay() -> None:
     @gen
     def model(a: Tensor, b: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ def test_arguments_and_return_value_pass_through_the_functions() -> None:
     assert trace["second"] == trace.choices["second"]
 
 
+@pytest.mark.unverified
 def test_nothing_runs_where_nothing_changed() -> None:
     trace = BETWEEN.simulate(3.0, 0.5)
     RUNS.clear()
@@ -59,6 +60,7 @@ def test_nothing_runs_where_nothing_changed() -> None:
     assert RUNS == [] and same.retdiff is UNCHANGED and same.trace.retval is trace.retval
 
 
+@pytest.mark.unverified
 def test_the_kernel_does_not_run_where_its_arguments_stay() -> None:
     trace = BETWEEN.simulate(3.0, 0.5, "old")
     RUNS.clear()
@@ -68,6 +70,7 @@ def test_the_kernel_does_not_run_where_its_arguments_stay() -> None:
     assert RUNS == ["pre", "post"] and float(updated.weight) == 0.0
 
 
+@pytest.mark.unverified
 def test_post_does_not_run_where_the_kernel_returns_the_same() -> None:
     def double(x: Tensor) -> Tensor:
         RUNS.append("post")
@@ -88,6 +91,7 @@ def test_post_does_not_run_where_the_kernel_returns_the_same() -> None:
     assert RUNS == [] and updated.retdiff is UNCHANGED and updated.trace.retval is trace.retval
 
 
+@pytest.mark.unverified
 def test_everything_runs_where_nothing_is_known() -> None:
     trace = BETWEEN.simulate(3.0, 0.5)
     RUNS.clear()
@@ -97,6 +101,7 @@ def test_everything_runs_where_nothing_is_known() -> None:
     assert RUNS == ["pre", "kernel", "post"] and float(updated.weight) == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.unverified
 def test_a_hint_reaches_the_kernel_with_the_argument_that_is_passed_on() -> None:
     rows: list[Any] = [1.0, 2.0]
     seen = []
@@ -146,6 +151,7 @@ def test_the_choice_of_a_distribution_keeps_its_address_and_value() -> None:
     assert trace["x"] == trace.retval == torch.tensor(0.5).exp()
 
 
+@pytest.mark.unverified
 def test_functions_made_within_a_model_are_the_same_at_every_run() -> None:
     @gen
     def model(x: float, power: float) -> Tensor:

@@ -128,6 +128,7 @@ def test_dropped_elements_leave_with_their_score_and_new_ones_are_generated(fewe
     assert isinstance(longer.retdiff, VectorDiff) and not longer.retdiff.updated
 
 
+@pytest.mark.unverified
 def test_an_edit_visits_what_it_touches(fewest: int) -> None:
     n = 40
     xs = torch.linspace(-1, 1, n)
@@ -151,6 +152,7 @@ def test_an_edit_visits_what_it_touches(fewest: int) -> None:
     assert counted(lambda: trace.update({}, model(xs[:20], shared(SLOPE))))[1] == 0
 
 
+@pytest.mark.unverified
 def test_lists_and_tuples_are_compared_element_by_element() -> None:
     model = Map(point)
     trace = model.simulate([1.0, 2.0, 3.0], shared(0.5))
@@ -163,6 +165,7 @@ def test_lists_and_tuples_are_compared_element_by_element() -> None:
     assert counted(lambda: trace.update({}, model(given, shared(0.5))))[1] == 1
 
 
+@pytest.mark.unverified
 def test_a_dynamic_caller_passes_on_that_elements_are_unchanged() -> None:
     xs = torch.linspace(-1, 1, 40)
     trace = line.simulate(xs)

@@ -69,6 +69,7 @@ def test_a_change_of_component_keeps_shared_choices() -> None:
     assert back.trace.choices == trace.choices and float(back.weight) == pytest.approx(-float(updated.weight))
 
 
+@pytest.mark.unverified
 def test_new_arguments_of_another_component_run_nothing() -> None:
     runs = []
 

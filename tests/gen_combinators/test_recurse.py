@@ -150,6 +150,7 @@ def test_update_grows_a_subtree_and_takes_it_back() -> None:
     assert float(back.weight) == pytest.approx(-float(grown.weight))
 
 
+@pytest.mark.unverified
 def test_an_edit_of_one_node_runs_its_kernel_and_the_aggregations_above() -> None:
     trace = Recurse(apart, noisy_sum, 2).simulate(6)
     runs.clear()
@@ -160,6 +161,7 @@ def test_an_edit_of_one_node_runs_its_kernel_and_the_aggregations_above() -> Non
     assert edited.trace.nodes[41] is trace.nodes[41]  # type: ignore[attr-defined]
 
 
+@pytest.mark.unverified
 def test_aggregations_stop_where_the_result_is_unchanged() -> None:
     everywhere = {(node, "production", "x"): 1.0 for node in range(127)}
     trace = any_positive.generate(everywhere, 6).trace
@@ -172,6 +174,7 @@ def test_aggregations_stop_where_the_result_is_unchanged() -> None:
     assert edited.retdiff is UNCHANGED
 
 
+@pytest.mark.unverified
 def test_an_aggregation_alone_is_edited_without_productions() -> None:
     trace = positions.simulate((5, 0.0))
     runs.clear()
@@ -182,6 +185,7 @@ def test_an_aggregation_alone_is_edited_without_productions() -> None:
     assert edited.discard.paths() == [(20, "aggregation", "noise")]
 
 
+@pytest.mark.unverified
 def test_a_changed_production_runs_the_children_whose_input_changed() -> None:
     trace = positions.simulate((5, 0.0))
     runs.clear()
@@ -196,6 +200,7 @@ def test_a_changed_production_runs_the_children_whose_input_changed() -> None:
     assert seen.retdiff is UNCHANGED
 
 
+@pytest.mark.unverified
 @pytest.mark.parametrize("edit", ["update", "regenerate"])
 def test_the_cost_of_an_edit_grows_with_the_depth_and_not_with_the_tree(edit: str) -> None:
     lookups: list[int] = []

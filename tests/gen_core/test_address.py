@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gen_core.address import Address, Key, Path, as_path, nearest, show, show_all
-from gen_core.errors import AddressError, GenError
+from gen_core.address_errors import AddressError
+from gen_core.errors import GenError
 
 PATHS = st.lists(st.integers() | st.text(max_size=5), max_size=4).map(tuple)
 

@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gen_core.address import Key, PathPart
-from gen_core.choicemap import EMPTY, Branch, ChoiceMap, Leaf, branch
-from gen_core.choicemap_build import Choices, SupportsItems, choicemap, from_paths, graft
-from gen_core.errors import (
+from gen_core.address_errors import (
     AddressCollisionError,
     AddressError,
     ChoicesError,
@@ -26,6 +24,8 @@ from gen_core.errors import (
     NotFloatingPointError,
     VectorLengthError,
 )
+from gen_core.choicemap import EMPTY, Branch, ChoiceMap, Leaf, branch
+from gen_core.choicemap_build import Choices, SupportsItems, choicemap, from_paths, graft
 from gen_core.selection import ALL, NONE
 from gen_core.selection_build import ANY, select, where
 

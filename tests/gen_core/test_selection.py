@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gen_core.address import Key, Path
+from gen_core.address_errors import AddressError, ChoicesError, SelectionError
 from gen_core.choicemap import EMPTY
 from gen_core.choicemap_build import choicemap
-from gen_core.errors import AddressError, ChoicesError, SelectionError
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, as_selection, select, selection_of, where
 

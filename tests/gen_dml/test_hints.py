@@ -69,6 +69,7 @@ def update_hints(trace: Trace[Any], *args: Any, **kwargs: Any) -> dict[str, list
     return found
 
 
+@pytest.mark.unverified
 def test_callees_with_unchanged_arguments_are_not_entered() -> None:
     trace = passes.simulate([1.0, 2.0], 0.5)
 
@@ -77,6 +78,7 @@ def test_callees_with_unchanged_arguments_are_not_entered() -> None:
     assert hints["leaf"] == [(UNCHANGED, UNCHANGED)]
 
 
+@pytest.mark.unverified
 def test_a_changed_scalar_is_unknown_and_an_equal_one_unchanged() -> None:
     values = [1.0, 2.0]
     trace = passes.simulate(values, 0.5)
@@ -88,6 +90,7 @@ def test_a_changed_scalar_is_unknown_and_an_equal_one_unchanged() -> None:
     assert hints["leaf"] == [(UNKNOWN, UNKNOWN)]
 
 
+@pytest.mark.unverified
 def test_a_hint_for_an_argument_is_carried_to_the_callee_that_gets_it() -> None:
     values = [1.0, 2.0]
     trace = passes.simulate(values, 0.5)
@@ -100,6 +103,7 @@ def test_a_hint_for_an_argument_is_carried_to_the_callee_that_gets_it() -> None:
     assert hints["leaf"] == [(UNCHANGED, diff)]
 
 
+@pytest.mark.unverified
 def test_the_same_tensor_is_unchanged_until_it_is_changed_in_place() -> None:
     loc = torch.tensor(0.5)
     values = [1.0]
@@ -114,6 +118,7 @@ def test_the_same_tensor_is_unchanged_until_it_is_changed_in_place() -> None:
     torch.testing.assert_close(moved.score, passes.assess(moved.choices, values, loc).score)
 
 
+@pytest.mark.unverified
 def test_a_retval_that_did_not_change_stops_the_propagation() -> None:
     trace = passes.simulate([1.0], 0.5)
 

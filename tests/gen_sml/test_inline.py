@@ -70,6 +70,7 @@ def test_free_names_are_those_of_the_spliced_function() -> None:
     torch.testing.assert_close(score, expected.double())
 
 
+@pytest.mark.unverified
 def test_an_edit_leaves_alone_what_it_does_not_reach() -> None:
     trace = model.simulate(0.5)
     RUNS.clear()
@@ -81,6 +82,7 @@ def test_an_edit_leaves_alone_what_it_does_not_reach() -> None:
     torch.testing.assert_close(again.score, model.assess(again.choices, 0.5).score)
 
 
+@pytest.mark.unverified
 def test_an_edit_within_a_spliced_function_may_leave_the_caller_alone() -> None:
     @static
     def side(x: float) -> float:

@@ -61,6 +61,7 @@ def model(x: float, flag: bool) -> Tensor:
     return noted("result", a + b)  # type: ignore[no-any-return]
 
 
+@pytest.mark.unverified
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_only_what_a_constraint_reaches_is_run(repeats: int) -> None:
     trace = model.generate({"a": 1.0, "b": 0.5}, 0.5, True).trace
@@ -75,6 +76,7 @@ def test_only_what_a_constraint_reaches_is_run(repeats: int) -> None:
         assert runs() == ["doubled", "is_big", "scale", "result"]
 
 
+@pytest.mark.unverified
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_a_value_that_stays_stops_the_change(repeats: int) -> None:
     trace = model.generate({"a": 1.0, "b": 0.5}, 0.5, True).trace
@@ -87,6 +89,7 @@ def test_a_value_that_stays_stops_the_change(repeats: int) -> None:
         assert runs() == []
 
 
+@pytest.mark.unverified
 def test_a_changed_argument_reaches_what_reads_it() -> None:
     trace = model.generate({"a": 1.0}, 0.5, True).trace
     runs()
@@ -98,6 +101,7 @@ def test_a_changed_argument_reaches_what_reads_it() -> None:
     assert moved.retdiff is UNCHANGED
 
 
+@pytest.mark.unverified
 def test_unknown_for_all_arguments_runs_everything() -> None:
     trace = model.simulate(0.5, True)
     everything = runs()
@@ -129,6 +133,7 @@ def calls(values: list[Tensor], loc: float) -> Tensor:
     return callee(values, first) @ "second"
 
 
+@pytest.mark.unverified
 def test_a_callee_that_reports_unchanged_stops_the_change() -> None:
     trace = calls.simulate([torch.ones(())], 0.5)
     runs()
@@ -140,6 +145,7 @@ def test_a_callee_that_reports_unchanged_stops_the_change() -> None:
     torch.testing.assert_close(moved.trace.score, calls.assess(moved.trace.choices, *moved.trace.args).score)
 
 
+@pytest.mark.unverified
 def test_hints_travel_with_values() -> None:
     seen: list[tuple[Diff, ...]] = []
 

@@ -28,7 +28,8 @@ from gen_core import (
     UnvisitedConstraintsError,
     select,
 )
-from gen_core.errors import BatchStructureError, NotBatchableError, ParameterError
+from gen_core.batch_errors import BatchStructureError, NotBatchableError
+from gen_core.errors import ParameterError
 from gen_distributions import bernoulli, normal, uniform
 from gen_dml import gen
 from gen_inflib import (

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gen_core import Address
+from gen_inflib.chain_errors import DrawsError
 from gen_inflib.diagnostics import (
     Summary,
     effective_sample_size,
@@ -25,7 +26,6 @@ from gen_inflib.diagnostics import (
     standard_error_of_sd,
     summary,
 )
-from gen_inflib.errors import DrawsError
 
 array_stats: Any = pytest.importorskip("arviz_stats.base").array_stats
 

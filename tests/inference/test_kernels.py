@@ -51,7 +51,7 @@ from gen_inflib import (
     slice_sampling,
     when,
 )
-from gen_inflib.errors import EnumerationError, ImpossibleStartError, NoPositionError
+from gen_inflib.position_errors import EnumerationError, ImpossibleStartError, NoPositionError
 
 
 @gen

@@ -45,6 +45,8 @@ from gen_inflib.integrators import energy
 from gen_inflib.unconstrained import Scored
 from known_answers import PROBLEMS
 
+pytestmark = pytest.mark.unverified
+
 TESTS = Path(__file__).parents[1]
 
 

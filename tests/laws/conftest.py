@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from gen_core import verify_hints
-
 
 @pytest.fixture(autouse=True)
 def double_precision() -> Iterator[None]:
@@ -19,13 +17,3 @@ def double_precision() -> Iterator[None]:
     yield
     torch.set_default_dtype(dtype)
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def every_hint_is_verified(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Do every edit a second time without hints, but where bugs are planted: the laws are to find these."""
-    if request.path.name.endswith("mutations.py"):
-        yield
-        return
-    with verify_hints():
-        yield

@@ -17,6 +17,8 @@ from gen_distributions.family import TensorFamily
 from gen_dml import gen
 from gen_torch.testing import check_staging
 
+pytestmark = pytest.mark.unverified
+
 
 class DrawnByNumpy(TensorFamily):
     """Draws outside torch: one number for a whole batch."""

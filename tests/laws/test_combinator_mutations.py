@@ -28,6 +28,8 @@ from gen_core.testing import LawError, check_laws
 from gen_distributions import bernoulli, normal
 from gen_dml import gen
 
+pytestmark = pytest.mark.unverified
+
 
 @gen
 def point(x: Tensor, slope: float) -> Tensor:

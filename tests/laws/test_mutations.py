@@ -37,6 +37,8 @@ from gen_core.testing import LawError, check_laws
 from gen_distributions import bernoulli, categorical, normal
 from gen_dml import gen
 
+pytestmark = pytest.mark.unverified
+
 
 @gen
 def model(p: float, loc: float) -> Any:

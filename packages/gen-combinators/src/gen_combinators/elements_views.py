@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 from gen_combinators.elements_merge import Row
 from gen_combinators.step_rows import Step
 from gen_combinators.vector import Vector
+from gen_core.address_errors import NoChoiceError
 from gen_core.choicemap import EMPTY, ChoiceMap
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
-from gen_core.errors import NoChoiceError
 from gen_core.pytree import register_choices
 
 if TYPE_CHECKING:

@@ -2,7 +2,18 @@
 
 from gen_core import rooms
 from gen_core.address import Address, Key, Path
+from gen_core.address_errors import (
+    AddressCollisionError,
+    AddressError,
+    ChoicesError,
+    NoChoiceError,
+    NotFloatingPointError,
+    RowsError,
+    SelectionError,
+    VectorLengthError,
+)
 from gen_core.batch import batch
+from gen_core.batch_errors import BatchSizeError, BatchStructureError, NotBatchableError
 from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import EMPTY, ChoiceMap, Leaf
@@ -13,17 +24,9 @@ from gen_core.diff import UNCHANGED, UNKNOWN, ArgDiffs, Diff, IntDiff, VectorDif
 from gen_core.distribution import Distribution
 from gen_core.draw import draw, drawing
 from gen_core.errors import (
-    AddressCollisionError,
-    AddressError,
     ArgumentDiffError,
-    BatchSizeError,
-    BatchStructureError,
-    BrokenPluginError,
-    ChangedFunctionError,
     ChangedInPlaceError,
-    ChoicesError,
     DuplicateAddressError,
-    FileFormatError,
     ForgottenAddressError,
     GenError,
     GenWarning,
@@ -31,29 +34,23 @@ from gen_core.errors import (
     HintError,
     InlineError,
     MissingChoiceError,
-    MissingPackageError,
-    MissingReferenceError,
-    NoChoiceError,
-    NoReferenceError,
-    NotBatchableError,
-    NotFloatingPointError,
     OtherFunctionError,
     OutsideModelError,
     ParameterError,
-    PluginConflictError,
-    RowsError,
-    SelectionError,
-    UnknownNameError,
     UnknownSelectionError,
-    UnsavableError,
     UnvisitedConstraintsError,
     ValueShapeError,
-    VectorLengthError,
 )
 from gen_core.family import Family, Requirement
 from gen_core.interface import GenerativeFunction
 from gen_core.judge import unvisited
 from gen_core.parameters import Parameters
+from gen_core.plugin_errors import (
+    BrokenPluginError,
+    MissingPackageError,
+    PluginConflictError,
+    UnknownNameError,
+)
 from gen_core.plugins import plugins
 from gen_core.pytree import Records, register_choices, register_trace
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
@@ -66,6 +63,13 @@ from gen_core.saving import (
     save,
     trace_from_state,
     trace_to_state,
+)
+from gen_core.saving_errors import (
+    ChangedFunctionError,
+    FileFormatError,
+    MissingReferenceError,
+    NoReferenceError,
+    UnsavableError,
 )
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import ANY, select, selection_of, where

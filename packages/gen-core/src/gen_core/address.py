@@ -98,6 +98,6 @@ def _normalise_part(part: Part, address: Address) -> PathPart:
         return operator.index(part)
     except TypeError:
         # The errors show addresses, so they import this module.
-        from gen_core.errors import AddressError
+        from gen_core.address_errors import AddressError
 
         raise AddressError(part, address) from None

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_batchedtensor, maybe_current_level, maybe_get_level
 
-from gen_core.errors import BatchSizeError, BatchStructureError, GenWarning, NotBatchableError
+from gen_core.batch_errors import BatchSizeError, BatchStructureError, NotBatchableError
+from gen_core.errors import GenWarning
 from gen_core.stack import stack
 from gen_core.structure import Inner, Opaque, Structure, assemble, one_level, put_together, take_apart, within
 from gen_core.trace import Trace

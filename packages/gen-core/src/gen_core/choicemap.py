@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar, final, overload
 from torch import Tensor
 
 from gen_core.address import Address, Key, Path, PathPart, as_path, bare
+from gen_core.address_errors import NoChoiceError
 from gen_core.choicemap_addresses import addresses_of
 from gen_core.choicemap_join import merge_under, override
 from gen_core.choicemap_text import draw, one_line
 from gen_core.choicemap_values import from_vector, same_value, to_vector
-from gen_core.errors import NoChoiceError
 from gen_core.selection import ALL, NONE, Selection
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 from torch import Tensor
 
 from gen_core.address import Address, Key, Path, PathPart, as_path
+from gen_core.address_errors import AddressCollisionError, ChoicesError
 from gen_core.choicemap import EMPTY, Branch, ChoiceMap, Leaf
 from gen_core.choicemap_join import children_of, merge_under
-from gen_core.errors import AddressCollisionError, ChoicesError
 
 K_co = TypeVar("K_co", covariant=True)
 V_co = TypeVar("V_co", covariant=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gen_core.address import Path, PathPart
-from gen_core.errors import AddressCollisionError
+from gen_core.address_errors import AddressCollisionError
 
 if TYPE_CHECKING:
     from gen_core.choicemap import ChoiceMap

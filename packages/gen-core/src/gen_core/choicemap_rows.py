@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 import torch
 from torch import Tensor
 
+from gen_core.address_errors import NoChoiceError, RowsError
 from gen_core.choicemap import EMPTY, ChoiceMap, branch
 from gen_core.choicemap_build import Choices, choicemap
 from gen_core.columns import Columns
-from gen_core.errors import NoChoiceError, RowsError
 from gen_core.structure import takes_apart
 from gen_core.torch_pytree import Node, register
 

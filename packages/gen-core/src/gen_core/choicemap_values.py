@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from gen_core.address import Path
+from gen_core.address_errors import NotFloatingPointError, VectorLengthError
 from gen_core.choicemap_text import describe
-from gen_core.errors import NotFloatingPointError, VectorLengthError
 
 
 def same_value(left: object, right: object) -> bool:

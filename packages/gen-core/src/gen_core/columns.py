@@ -8,11 +8,10 @@ from typing import Any, final
 
 from torch import Tensor
 
-from gen_core.readable import is_compiling, transforms_are_active
 from gen_core.putter import putter
+from gen_core.readable import is_compiling, transforms_are_active
 from gen_core.structure import Structure, put_together, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
-
 
 FEW_ROWS = 32
 """So many rows are put together before a function is written that does it faster."""

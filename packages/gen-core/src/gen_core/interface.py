@@ -19,8 +19,8 @@ from gen_core.arguments import Binder
 from gen_core.call import Call
 from gen_core.captured import Captured, Link
 from gen_core.choicemap_build import Choices
-from gen_core.errors import MissingPackageError
 from gen_core.parameters import Parameters
+from gen_core.plugin_errors import MissingPackageError
 from gen_core.plugins import plugins
 from gen_core.results import ArgGradients, Assessed, ChoiceGradients, Generated, Proposed, Updated
 from gen_core.rooms import Rooms

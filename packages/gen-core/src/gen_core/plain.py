@@ -21,11 +21,12 @@ from gen_core.call import Call
 from gen_core.choicemap import ChoiceMap
 from gen_core.choicemap_build import from_paths
 from gen_core.distribution import Distribution
-from gen_core.errors import NoReferenceError, UnknownNameError, UnsavableError
 from gen_core.interface import GenerativeFunction
 from gen_core.parameters import PARAMETERS
+from gen_core.plugin_errors import UnknownNameError
 from gen_core.plugins import plugins
 from gen_core.reference import find, is_found, reference_of
+from gen_core.saving_errors import NoReferenceError, UnsavableError
 from gen_core.structure import dataclass_state, with_dataclass_state
 
 

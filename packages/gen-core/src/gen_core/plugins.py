@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import pluggy
 
 from gen_core import hookspecs
-from gen_core.errors import BrokenPluginError, GenWarning, PluginConflictError, UnknownNameError
+from gen_core.errors import GenWarning
 from gen_core.hookspecs import ValueCodec
+from gen_core.plugin_errors import BrokenPluginError, PluginConflictError, UnknownNameError
 
 if TYPE_CHECKING:
     from gen_core.distribution import Distribution

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gen_core.errors import MissingReferenceError
+from gen_core.saving_errors import MissingReferenceError
 
 
 def reference_of(value: Any) -> str:

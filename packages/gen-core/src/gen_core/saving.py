@@ -13,9 +13,10 @@ import torch
 from gen_core.choicemap import ChoiceMap
 from gen_core.choicemap_build import Choices, choicemap
 from gen_core.draw import draw_sample, drawing
-from gen_core.errors import ChangedFunctionError, FileFormatError, UnvisitedConstraintsError
+from gen_core.errors import UnvisitedConstraintsError
 from gen_core.judge import unvisited
 from gen_core.plain import Writer, from_plain
+from gen_core.saving_errors import ChangedFunctionError, FileFormatError
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, final
 
 from gen_core.address import Address, Key, Part, Path, PathPart, as_path, show
+from gen_core.address_errors import SelectionError
 from gen_core.choicemap_build import Choices, choicemap
-from gen_core.errors import SelectionError
 from gen_core.selection import ALL, NONE, Selection
 
 

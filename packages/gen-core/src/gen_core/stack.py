@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from gen_core.errors import BatchStructureError
+from gen_core.batch_errors import BatchStructureError
 from gen_core.structure import Apart, Inner, Opaque, Structure, take_apart
 from gen_core.trace import Trace
 from gen_core.trace_batch import TraceBatch, structure_error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
 from gen_core import rooms
 from gen_core.address import Address, Key, Path, as_path
+from gen_core.address_errors import NoChoiceError
 from gen_core.arguments import all_unchanged, compare_arguments, hinted
 from gen_core.choicemap import EMPTY
 from gen_core.choicemap_build import Choices, choicemap
@@ -21,7 +22,7 @@ from gen_core.diff import (
     revisiting,
     version_of,
 )
-from gen_core.errors import NoChoiceError, OtherFunctionError
+from gen_core.errors import OtherFunctionError
 from gen_core.grad_mode import WithoutGradients
 from gen_core.judge import judge_constraints, judge_selection
 from gen_core.results import ArgGradients, ChoiceGradients, Updated

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 import torch
 from torch import Tensor
 
-from gen_core.errors import BatchStructureError
+from gen_core.batch_errors import BatchStructureError
 from gen_core.structure import Structure, put_together, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
 from gen_core.trace import Trace

@@ -14,8 +14,12 @@ from gen_core.draw import is_drawing_plainly
 from gen_core.errors import HintError
 from gen_core.readable import values_are_readable
 from gen_core.results import Updated
+from gen_core.same import same
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gen_core.choicemap import ChoiceMap
     from gen_core.trace import Trace
 
 R = TypeVar("R")
@@ -62,15 +66,27 @@ def verified(trace: Trace[R], diffs: ArgDiffs, edit: Callable[[ArgDiffs], Update
 
 def _differences(hinted: Updated[Any], plain: Updated[Any]) -> list[str]:
     found = []
-    if not torch.allclose(hinted.weight, plain.weight, rtol=1e-4, atol=1e-4, equal_nan=True):
+    if not _close(hinted.weight, plain.weight):
         found.append(f"weight {float(hinted.weight):.6g} instead of {float(plain.weight):.6g}")
-    if not torch.allclose(hinted.trace.score, plain.trace.score, rtol=1e-4, atol=1e-4, equal_nan=True):
+    if not _close(hinted.trace.score, plain.trace.score):
         found.append(f"score {float(hinted.trace.score):.6g} instead of {float(plain.trace.score):.6g}")
-    if hinted.trace.choices != plain.trace.choices:
+    if not _alike(hinted.trace.choices, plain.trace.choices):
         found.append("other choices")
-    if hinted.discard != plain.discard:
+    if not _alike(hinted.discard, plain.discard):
         found.append("another discard")
+    if not same(hinted.trace.retval, plain.trace.retval, _ROUNDING):
+        found.append("another return value")
     return found
 
 
+def _close(hinted: Tensor, plain: Tensor) -> bool:
+    return torch.allclose(hinted, plain, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
+def _alike(hinted: ChoiceMap, plain: ChoiceMap) -> bool:
+    """Return whether choices are equal up to rounding: an incremental computation may round otherwise."""
+    return same(dict(hinted.leaves()), dict(plain.leaves()), _ROUNDING)
+
+
+_ROUNDING = torch.finfo(torch.float32).eps
 _verifying: ContextVar[bool] = ContextVar("gen_verify_hints", default=False)

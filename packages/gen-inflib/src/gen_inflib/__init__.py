@@ -5,53 +5,27 @@ from gen_inflib.adaptive import AdaptiveKernel, Progress, Stepped
 from gen_inflib.adaptive_hamiltonian import adaptive_hmc, adaptive_nuts
 from gen_inflib.annealed import annealed_smc
 from gen_inflib.chain import Chain, run_chain
+from gen_inflib.chain_errors import (
+    CheckpointError,
+    DrawsError,
+    DrawsNotKeptError,
+    StagedBatchError,
+    StartError,
+    UntracedRandomnessError,
+    VaryingStructureError,
+)
 from gen_inflib.chains import Chains
 from gen_inflib.checked import checked
 from gen_inflib.control import for_each, for_random, when
 from gen_inflib.elliptical_slice import elliptical_slice
 from gen_inflib.errors import (
-    CheckpointError,
-    ControlChangedError,
     CountError,
-    DiscardError,
-    DrawsError,
-    DrawsNotKeptError,
-    EnumerationError,
-    HistoryNotKeptError,
     ImpossibleObservationsError,
-    ImpossibleStartError,
-    ImpossibleStepError,
-    InvolutionError,
-    IrreversibleKernelError,
-    KernelError,
-    LaplaceError,
-    MetricError,
     MissingExtraError,
-    MixtureError,
-    NoBijectionError,
-    NoPositionError,
     NotANumberError,
-    NotPlainError,
-    ObservationChangedError,
     OptionsError,
-    PowersError,
-    PriorError,
     ProposalError,
-    ScaleError,
-    SequenceError,
-    StagedBatchError,
-    StartError,
-    StepSizeError,
-    StrataError,
-    StructureChangedError,
-    TargetAcceptanceError,
-    ThresholdError,
-    UncheckableError,
     UndefinedWeightError,
-    UnknownLatentsError,
-    UntracedRandomnessError,
-    VaryingStepsError,
-    VaryingStructureError,
 )
 from gen_inflib.filtered import Filtered
 from gen_inflib.gibbs import GibbsInfo, gibbs
@@ -61,6 +35,21 @@ from gen_inflib.importance_resampling import Resampled, importance_resampling
 from gen_inflib.integrators import Phase, leapfrog
 from gen_inflib.involution import Involuted, Involution, involution_of, involutive_metropolis_hastings
 from gen_inflib.kernel import Kernel, Move, Moves
+from gen_inflib.kernel_errors import (
+    ControlChangedError,
+    InvolutionError,
+    IrreversibleKernelError,
+    KernelError,
+    MixtureError,
+    NotPlainError,
+    ObservationChangedError,
+    PriorError,
+    ScaleError,
+    StructureChangedError,
+    TargetAcceptanceError,
+    UncheckableError,
+    UnknownLatentsError,
+)
 from gen_inflib.kernels import cycle, mixture, repeat
 from gen_inflib.laplace import Laplace, laplace
 from gen_inflib.latent import ALL_LATENT
@@ -73,6 +62,15 @@ from gen_inflib.nuts import NutsInfo, nuts
 from gen_inflib.particle_filter import particle_filter
 from gen_inflib.particle_gibbs import ParticleGibbsInfo, particle_gibbs
 from gen_inflib.pointwise import pointwise_log_likelihood
+from gen_inflib.position_errors import (
+    EnumerationError,
+    ImpossibleStartError,
+    LaplaceError,
+    MetricError,
+    NoBijectionError,
+    NoPositionError,
+    StepSizeError,
+)
 from gen_inflib.predictive import posterior_predictive, prior_predictive
 from gen_inflib.proposal import Proposal
 from gen_inflib.random_walk import random_walk
@@ -80,6 +78,16 @@ from gen_inflib.resampling import Resampler, multinomial, residual, stratified, 
 from gen_inflib.reversal import declare_reversal, reversed_kernel
 from gen_inflib.sequence_filter import sequence_filter
 from gen_inflib.sequential import extend, rejuvenate, rejuvenate_and_reweight, resample
+from gen_inflib.sequential_errors import (
+    DiscardError,
+    HistoryNotKeptError,
+    ImpossibleStepError,
+    PowersError,
+    SequenceError,
+    StrataError,
+    ThresholdError,
+    VaryingStepsError,
+)
 from gen_inflib.slice import SliceInfo, slice_sampling
 from gen_inflib.statistics import Moments
 from gen_inflib.stratified_start import stratified_start

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final, runtime
 from torch import Tensor
 
 from gen_core import Trace
-from gen_inflib.errors import KernelError
 from gen_inflib.kernel import Kernel, kernel_name
+from gen_inflib.kernel_errors import KernelError
 
 R = TypeVar("R")
 

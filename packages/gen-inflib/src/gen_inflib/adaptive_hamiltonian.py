@@ -13,12 +13,12 @@ from gen_core import NONE, Selection, Trace
 from gen_core.selection_build import as_selection
 from gen_inflib.adaptive import Plain, Progress, Stepped
 from gen_inflib.counts import check_count
-from gen_inflib.errors import TargetAcceptanceError
 from gen_inflib.flat_hmc import FlatHmc
 from gen_inflib.flat_nuts import FlatNuts
 from gen_inflib.hmc import hmc
 from gen_inflib.integrators import check_step_size
 from gen_inflib.kernel import Kernel
+from gen_inflib.kernel_errors import TargetAcceptanceError
 from gen_inflib.latent import ALL_LATENT
 from gen_inflib.mala import mala
 from gen_inflib.marginalised import View, view_of

@@ -16,12 +16,12 @@ from gen_core import Call, Choices, TraceBatch, batch, choicemap
 from gen_inflib.annealed_move import CompiledMove, compiled_move, moved_at
 from gen_inflib.checks import check_threshold
 from gen_inflib.counts import check_count
-from gen_inflib.errors import PowersError
 from gen_inflib.importance import check_options, importance_sampling
 from gen_inflib.kernel import Kernel
 from gen_inflib.particles import Crowd
 from gen_inflib.resampling import Resampler, systematic
 from gen_inflib.sequential import rejuvenate, resample, reweighted
+from gen_inflib.sequential_errors import PowersError
 from gen_inflib.tempered import Tempered
 from gen_inflib.weighted import Weighted
 

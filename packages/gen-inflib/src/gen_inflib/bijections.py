@@ -12,7 +12,7 @@ from torch.distributions import biject_to, constraints
 from torch.distributions.constraints import Constraint
 from torch.distributions.transforms import ExpTransform, IndependentTransform, Transform
 
-from gen_inflib.errors import NoBijectionError
+from gen_inflib.position_errors import NoBijectionError
 
 
 class Mapped(NamedTuple):

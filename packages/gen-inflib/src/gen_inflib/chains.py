@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast, final
 from torch import Tensor
 
 from gen_core import Address, Call, ChoiceMap, Trace, TraceBatch
-from gen_inflib.errors import DrawsNotKeptError, VaryingStructureError
+from gen_inflib.chain_errors import DrawsNotKeptError, VaryingStructureError
 from gen_inflib.statistics import Moments
 from gen_inflib.stretch import Ragged
 

@@ -10,8 +10,8 @@ from gen_core.choicemap_values import same_value
 from gen_core.readable import values_are_readable
 from gen_inflib.adaptive import AdaptiveKernel, AnyKernel, Plain, Progress, Stepped, as_adaptive, is_adaptive
 from gen_inflib.control import ForEach, ForRandom, When
-from gen_inflib.errors import ObservationChangedError, UncheckableError
 from gen_inflib.kernel import Kernel, Moves, kernel_name, moves_of
+from gen_inflib.kernel_errors import ObservationChangedError, UncheckableError
 from gen_inflib.kernels import Composed, Cycle, Mixture, Repeat
 
 R = TypeVar("R")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gen_core.plain import Writer, from_plain
+from gen_inflib.chain_errors import CheckpointError
 from gen_inflib.collecting import Collector
-from gen_inflib.errors import CheckpointError
 
 VERSION = 1
 

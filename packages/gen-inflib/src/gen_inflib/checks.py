@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gen_core.readable import values_are_readable
-from gen_inflib.errors import ScaleError, ThresholdError
+from gen_inflib.kernel_errors import ScaleError
+from gen_inflib.sequential_errors import ThresholdError
 
 
 def check_positive(name: str, given: object) -> None:

@@ -19,8 +19,8 @@ from gen_core.choicemap_values import same_value
 from gen_core.readable import values_are_readable
 from gen_inflib.accept import choose_values
 from gen_inflib.adaptive import is_adaptive
-from gen_inflib.errors import ControlChangedError, NotPlainError, UncheckableError
 from gen_inflib.kernel import Kernel, Move, Moves, kernel_name, moves_of
+from gen_inflib.kernel_errors import ControlChangedError, NotPlainError, UncheckableError
 
 R = TypeVar("R")
 V = TypeVar("V")

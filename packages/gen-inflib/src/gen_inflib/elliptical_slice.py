@@ -13,9 +13,11 @@ from gen_core.readable import values_are_readable
 from gen_distributions import low_rank_multivariate_normal, multivariate_normal, normal, uniform
 from gen_inflib.accept import choose_values, log_uniform
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleStartError, NotANumberError, PriorError
+from gen_inflib.errors import NotANumberError
+from gen_inflib.kernel_errors import PriorError
 from gen_inflib.masked_loop import masked_loop
 from gen_inflib.points import check_structure
+from gen_inflib.position_errors import ImpossibleStartError
 from gen_inflib.slice import SliceInfo
 
 R = TypeVar("R")

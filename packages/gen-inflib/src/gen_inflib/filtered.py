@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gen_core import Call, ChoiceMap, TraceBatch, batch
 from gen_core.choicemap_build import graft
-from gen_inflib.errors import HistoryNotKeptError
 from gen_inflib.replay import replayed
+from gen_inflib.sequential_errors import HistoryNotKeptError
 from gen_inflib.weighted import Weighted
 
 R_co = TypeVar("R_co", covariant=True)

@@ -18,9 +18,9 @@ from gen_core.readable import values_are_readable
 from gen_core.selection_build import as_selection
 from gen_distributions import categorical
 from gen_inflib.accept import choose_values
-from gen_inflib.errors import EnumerationError, ImpossibleStartError
 from gen_inflib.marginalised import MAX_COMBINATIONS
 from gen_inflib.points import check_structure
+from gen_inflib.position_errors import EnumerationError, ImpossibleStartError
 
 R = TypeVar("R")
 

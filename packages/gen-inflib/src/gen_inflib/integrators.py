@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gen_core.readable import values_are_readable
-from gen_inflib.errors import StepSizeError
 from gen_inflib.metrics import Metric
+from gen_inflib.position_errors import StepSizeError
 from gen_inflib.unconstrained import Scored
 
 Density: TypeAlias = "Callable[[Tensor], Scored]"

@@ -16,7 +16,8 @@ from gen_core.choicemap_values import same_value
 from gen_core.judge import judge_selection
 from gen_core.readable import values_are_readable
 from gen_inflib.accept import accept_or_stay
-from gen_inflib.errors import InvolutionError, NotANumberError
+from gen_inflib.errors import NotANumberError
+from gen_inflib.kernel_errors import InvolutionError
 from gen_inflib.metropolis_hastings import MetropolisHastingsInfo, call_of, way_back
 from gen_inflib.points import check_structure
 from gen_inflib.proposal import Proposal

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_batchedtensor
 
 from gen_core.readable import is_compiling, transforms_are_active
-from gen_inflib.errors import StagedBatchError
+from gen_inflib.chain_errors import StagedBatchError
 
 S = TypeVar("S")
 

@@ -19,8 +19,8 @@ from gen_distributions import categorical
 from gen_inflib.accept import choose_values
 from gen_inflib.adaptive import AdaptiveKernel, AnyKernel, Progress, Stepped, as_adaptive, is_adaptive
 from gen_inflib.counts import check_count
-from gen_inflib.errors import MixtureError
 from gen_inflib.kernel import Kernel, Move, Moves, moves_of
+from gen_inflib.kernel_errors import MixtureError
 
 R = TypeVar("R")
 Made = tuple[Trace[Any], Moves]

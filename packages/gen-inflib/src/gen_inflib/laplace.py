@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 from gen_core import NONE, Call, Choices, NotBatchableError, Selection, Trace, batch
 from gen_distributions import normal
 from gen_inflib.counts import check_count
-from gen_inflib.errors import LaplaceError
 from gen_inflib.map_optimize import LINE_SEARCH_LBFGS, climb
 from gen_inflib.marginalised import View
 from gen_inflib.modes import start_of
+from gen_inflib.position_errors import LaplaceError
 from gen_inflib.scorer import Climbable, scorer
 from gen_inflib.weighted import Weighted, weighted
 

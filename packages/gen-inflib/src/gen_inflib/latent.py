@@ -10,7 +10,7 @@ from typing import Final, final
 
 from gen_core import ALL, Selection
 from gen_core.address import PathPart
-from gen_inflib.errors import UnknownLatentsError
+from gen_inflib.kernel_errors import UnknownLatentsError
 
 
 @final

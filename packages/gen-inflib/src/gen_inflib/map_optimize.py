@@ -13,9 +13,9 @@ from torch.optim import LBFGS, Optimizer
 
 from gen_core import NONE, Call, Choices, Selection, Trace
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleStartError
 from gen_inflib.marginalised import View
 from gen_inflib.modes import start_of
+from gen_inflib.position_errors import ImpossibleStartError
 from gen_inflib.scorer import Climbable, Scorer, scorer
 
 R = TypeVar("R")

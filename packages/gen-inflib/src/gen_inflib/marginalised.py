@@ -16,7 +16,7 @@ from gen_core.judge import judge_selection
 from gen_core.readable import values_are_readable
 from gen_core.selection_build import as_selection
 from gen_distributions import NotEnumerableError, categorical
-from gen_inflib.errors import EnumerationError, ImpossibleStartError
+from gen_inflib.position_errors import EnumerationError, ImpossibleStartError
 from gen_inflib.unconstrained import Known, Scored, Unconstrained, scored
 
 R = TypeVar("R")

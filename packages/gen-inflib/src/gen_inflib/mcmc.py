@@ -15,11 +15,12 @@ from gen_core.structure import put_together, take_apart
 from gen_inflib.adaptive import AnyKernel, as_adaptive
 from gen_inflib.adaptive_hamiltonian import as_hamiltonian
 from gen_inflib.batched_chains import BatchedChains, Stepping
+from gen_inflib.chain_errors import StartError
 from gen_inflib.chains import Chains
 from gen_inflib.checkpoint import rng_states, set_rng_states
 from gen_inflib.collecting import Collector, Kept
 from gen_inflib.counts import check_count
-from gen_inflib.errors import OptionsError, StartError, UndefinedWeightError
+from gen_inflib.errors import OptionsError, UndefinedWeightError
 from gen_inflib.flat_chains import FlatChains
 from gen_inflib.kernel import kernel_name
 from gen_inflib.latent import latents

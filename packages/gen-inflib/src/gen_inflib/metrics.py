@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gen_core.readable import values_are_readable
-from gen_inflib.errors import MetricError
+from gen_inflib.position_errors import MetricError
 
 
 class Metric(Protocol):

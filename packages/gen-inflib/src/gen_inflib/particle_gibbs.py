@@ -18,8 +18,10 @@ from gen_core.structure import put_together, take_apart
 from gen_distributions import categorical
 from gen_inflib.accept import accept_or_stay
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleStartError, SequenceError, UndefinedWeightError
+from gen_inflib.errors import UndefinedWeightError
+from gen_inflib.position_errors import ImpossibleStartError
 from gen_inflib.resampling import multinomial
+from gen_inflib.sequential_errors import SequenceError
 
 R = TypeVar("R")
 

@@ -13,7 +13,8 @@ from gen_core.judge import judge_selection
 from gen_core.readable import values_are_readable
 from gen_core.selection_build import as_selection
 from gen_distributions import normal
-from gen_inflib.errors import NoPositionError, StructureChangedError
+from gen_inflib.kernel_errors import StructureChangedError
+from gen_inflib.position_errors import NoPositionError
 from gen_inflib.unconstrained import Unconstrained
 
 R = TypeVar("R")

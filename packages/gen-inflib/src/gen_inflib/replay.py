@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from gen_core import Call, ChoiceMap, Trace, drawing
-from gen_inflib.errors import UntracedRandomnessError
+from gen_inflib.chain_errors import UntracedRandomnessError
 
 R = TypeVar("R")
 

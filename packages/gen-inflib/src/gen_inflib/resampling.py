@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gen_core.readable import values_are_readable
 from gen_distributions import uniform
+from gen_inflib.chain_errors import DrawsError
 from gen_inflib.counts import check_count
-from gen_inflib.errors import DrawsError
 
 
 @final

@@ -12,11 +12,11 @@ from gen_inflib.adaptive import Plain, as_adaptive
 from gen_inflib.checked import Checked
 from gen_inflib.control import ForEach, ForRandom, When
 from gen_inflib.elliptical_slice import elliptical_slice
-from gen_inflib.errors import IrreversibleKernelError
 from gen_inflib.gibbs import gibbs
 from gen_inflib.hmc import hmc
 from gen_inflib.involution import involutive_metropolis_hastings
 from gen_inflib.kernel import Kernel, kernel_name
+from gen_inflib.kernel_errors import IrreversibleKernelError
 from gen_inflib.kernels import Composed, Cycle, Mixture, Repeat
 from gen_inflib.mala import mala
 from gen_inflib.metropolis_hastings import metropolis_hastings

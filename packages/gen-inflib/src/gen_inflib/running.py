@@ -10,6 +10,7 @@ from typing import Any, final
 from tqdm import tqdm
 
 from gen_inflib.batched_chains import BatchedChains
+from gen_inflib.chain_errors import CheckpointError
 from gen_inflib.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -18,7 +19,6 @@ from gen_inflib.checkpoint import (
     write_checkpoint,
 )
 from gen_inflib.collecting import Collector, Kept
-from gen_inflib.errors import CheckpointError
 from gen_inflib.flat_chains import FlatChains
 from gen_inflib.looped_chains import LoopedChains
 from gen_inflib.stretches import stretches

@@ -17,9 +17,10 @@ from gen_core.structure import put_together, take_apart
 from gen_inflib.checks import check_threshold
 from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleStepError, SequenceError, UndefinedWeightError, VaryingStepsError
+from gen_inflib.errors import UndefinedWeightError
 from gen_inflib.filtered import Filtered, Past
 from gen_inflib.resampling import Resampler, systematic
+from gen_inflib.sequential_errors import ImpossibleStepError, SequenceError, VaryingStepsError
 
 R = TypeVar("R")
 

@@ -20,13 +20,14 @@ from gen_core import (
     Trace,
     choicemap,
 )
+from gen_inflib.chain_errors import DrawsError
 from gen_inflib.checks import check_threshold
 from gen_inflib.counts import check_count
-from gen_inflib.errors import DiscardError, DrawsError
 from gen_inflib.kernel import Kernel
 from gen_inflib.particles import Crowd, move_crowd
 from gen_inflib.proposal import Proposal
 from gen_inflib.resampling import Resampler, systematic
+from gen_inflib.sequential_errors import DiscardError
 from gen_inflib.weighted import Weighted, check_weights, taken, weighted
 
 R = TypeVar("R")

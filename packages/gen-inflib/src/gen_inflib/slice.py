@@ -14,9 +14,10 @@ from gen_distributions import uniform, uniform_discrete
 from gen_inflib.accept import choose_values, log_uniform
 from gen_inflib.checks import check_positive
 from gen_inflib.counts import check_count
-from gen_inflib.errors import ImpossibleStartError, NotANumberError
+from gen_inflib.errors import NotANumberError
 from gen_inflib.masked_loop import masked_loop
 from gen_inflib.points import Point, point_of, unit_vector
+from gen_inflib.position_errors import ImpossibleStartError
 
 R = TypeVar("R")
 

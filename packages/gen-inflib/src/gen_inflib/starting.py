@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gen_core import Call, ChoiceMap, Choices, Trace, TraceBatch, batch, choicemap, choose, stack
 from gen_core.address import show
+from gen_inflib.chain_errors import StartError
 from gen_inflib.chains import Chains
-from gen_inflib.errors import StartError, UndefinedWeightError
+from gen_inflib.errors import UndefinedWeightError
 
 Start: TypeAlias = "Chains[Any] | TraceBatch[Any] | Sequence[Trace[Any]] | Trace[Any] | Choices"
 """Chains to go on from, a trace for each chain, one trace for all, or values of some choices."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gen_core.structure import Structure, put_together, take_apart
-from gen_inflib.errors import VaryingStructureError
+from gen_inflib.chain_errors import VaryingStructureError
 
 T = TypeVar("T")
 

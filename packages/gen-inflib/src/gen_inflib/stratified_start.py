@@ -9,11 +9,11 @@ from typing import TypeVar
 import torch
 
 from gen_core import Call, Choices, TraceBatch, choicemap, stack
-from gen_core.errors import BatchStructureError
+from gen_core.batch_errors import BatchStructureError
 from gen_inflib.counts import check_count
-from gen_inflib.errors import StrataError
 from gen_inflib.particle import draw_particle
 from gen_inflib.particles import draw_crowd
+from gen_inflib.sequential_errors import StrataError
 from gen_inflib.weighted import Weighted, weighted
 
 R = TypeVar("R")

@@ -21,7 +21,7 @@ from gen_core.selection_build import as_selection
 from gen_core.totals import total
 from gen_core.vmap import VmapTrace
 from gen_inflib.bijections import bijection, holds_tensors
-from gen_inflib.errors import ImpossibleStartError, NoPositionError
+from gen_inflib.position_errors import ImpossibleStartError, NoPositionError
 
 R = TypeVar("R")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gen_core.batch import batch
-from gen_core.errors import NotBatchableError
+from gen_core.batch_errors import NotBatchableError
 from gen_core.testing.attempts import constraints, exactly, selections
 from gen_core.testing.law import Law
 from gen_core.testing.operation import Operation

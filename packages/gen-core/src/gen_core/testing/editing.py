@@ -10,8 +10,8 @@ import torch
 from gen_core import rooms
 from gen_core.choicemap import EMPTY, ChoiceMap
 from gen_core.diff import UNCHANGED, UNKNOWN, IntDiff, VectorDiff
+from gen_core.same import same
 from gen_core.selection import NONE
-from gen_core.testing.compare import same
 from gen_core.testing.law import Law
 from gen_core.testing.operation import Operation
 from gen_core.testing.snapshot import Snapshot, copied

@@ -6,17 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gen_core.address_errors import NoChoiceError
 from gen_core.choicemap import EMPTY
 from gen_core.choicemap_build import choicemap
 from gen_core.diff import UNKNOWN
 from gen_core.draw import draw_sample, drawing
-from gen_core.errors import (
-    GenError,
-    MissingChoiceError,
-    NoChoiceError,
-    UnknownSelectionError,
-    UnvisitedConstraintsError,
-)
+from gen_core.errors import GenError, MissingChoiceError, UnknownSelectionError, UnvisitedConstraintsError
 from gen_core.judge import unvisited
 from gen_core.run import current_handler
 from gen_core.selection import ALL

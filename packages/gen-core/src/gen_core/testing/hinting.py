@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gen_core.arguments import compare_arguments
 from gen_core.diff import UNCHANGED, UNKNOWN, Diff
-from gen_core.testing.compare import same
+from gen_core.same import same
 from gen_core.testing.law import Law
 from gen_core.verify import verify_hints
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gen_core import rooms
 from gen_core.choicemap import EMPTY, ChoiceMap
+from gen_core.same import same
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import where
 from gen_core.testing.attempts import clash, constraints, exactly, selections
-from gen_core.testing.compare import same
 from gen_core.testing.law import Law
 from gen_core.testing.operation import Operation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gen_core.testing.compare import same
+from gen_core.same import same
 from gen_core.testing.law import Law
 from gen_core.testing.operation import Operation
 

@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_is_leaf, tree_map
 
 from gen_core.diff import UNKNOWN
 from gen_core.distribution import Distribution
-from gen_core.errors import NoReferenceError, UnsavableError
 from gen_core.saving import load, save, trace_from_state, trace_to_state
+from gen_core.saving_errors import NoReferenceError, UnsavableError
 from gen_core.testing.attempts import exactly
 from gen_core.testing.below import BelowTrace
 from gen_core.testing.law import Law

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from torch import Tensor
 
+from gen_core.same import same
 from gen_core.selection_build import where
-from gen_core.testing.compare import same
 from gen_core.testing.law import Law
 from gen_core.testing.operation import Operation
 from gen_core.testing.structure import mapped

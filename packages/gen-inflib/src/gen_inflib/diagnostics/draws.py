@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from gen_inflib.errors import DrawsError
+from gen_inflib.chain_errors import DrawsError
 
 LEAST_DRAWS = 4
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gen_inflib.errors import DrawsError
+from gen_inflib.chain_errors import DrawsError
 
 LEAST_TAIL = 5
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gen_core import ALL, ChoiceMap, Choices, Selection, choicemap
 from gen_core.selection_build import as_selection
+from gen_inflib.chain_errors import DrawsError
 from gen_inflib.diagnostics.draws import as_draws, quantile
 from gen_inflib.diagnostics.effective_sample_size import (
     effective_sample_size_bulk,
@@ -19,7 +20,6 @@ from gen_inflib.diagnostics.effective_sample_size import (
 from gen_inflib.diagnostics.names import columns
 from gen_inflib.diagnostics.r_hat import r_hat
 from gen_inflib.diagnostics.standard_error import standard_error
-from gen_inflib.errors import DrawsError
 
 
 class HasDraws(Protocol):
