@@ -106,8 +106,7 @@ class Edit:
             elements = elements.joined(self._entered)
         retdiff = self._retdiff()
         retval: Any = self.old.retval if retdiff is UNCHANGED else None
-        score = edited_score(self.old, elements, self._gained, self._lost)
-        trace = MapTrace(self.call, elements, score, self.arguments, retval)
+        trace = MapTrace(self.call, elements, self._score(elements), self.arguments, retval)
         weight = total(self._weights or [self.old.score.new_zeros(())])
         return Updated(trace, weight, retdiff, self._discarded())
 
@@ -205,6 +204,9 @@ class Edit:
             return UNCHANGED
         # All at once is nothing to go by, and long to list.
         return UNKNOWN if len(self._diffs) == new and self._batches else VectorDiff(new, old, self._diffs)
+
+    def _score(self, elements: Elements[Any]) -> Score:
+        return edited_score(self.old, elements, self._gained, self._lost)
 
 
 def edited_score(
