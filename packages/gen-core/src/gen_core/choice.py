@@ -30,12 +30,11 @@ class ChoiceTrace(Trace[T]):
 
     __slots__ = ("_sum_of_versions",)
 
-    # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
-
     def __init__(self, call: Call[Any], value: T) -> None:
         """Record a value; its score must be set before anybody else sees the trace."""
         self._call = call
         self._retval = value
+        # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
         self._score = None
         self._sum_of_versions = _sum_of_versions(value, call)
 
