@@ -17,9 +17,19 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 # A block in another language does not run, so a slip like ```py must not be one.
 LANGUAGES = {"bash", "csv", "dot", "json", "julia", "mermaid", "python", "text", "toml"}
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+COUNTING = {
+    "docs/how-to/edit-traces.md",
+    "docs/tutorials/combinators.md",
+    "docs/tutorials/scaling-with-the-static-language.md",
+}
+"""Pages that count or time what an edit runs, or train what no hint speaks of."""
+PAGES = [
+    pytest.param(path, id=name, marks=pytest.mark.unverified if name in COUNTING else ())
+    for path, name in zip(DOCUMENTS, NAMES, strict=True)
+]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@pytest.mark.parametrize("document", PAGES)
 def test_code_blocks_run(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -43,6 +43,7 @@ def test_a_move_turns_a_flag_or_keeps_the_trace() -> None:
     assert all(bool(each.choices.submap("points") != trace.choices.submap("points")) for each in accepted)
 
 
+@pytest.mark.unverified
 def test_the_time_of_a_move_grows_with_the_points_in_a_loop_only() -> None:
     torch.manual_seed(0)
 

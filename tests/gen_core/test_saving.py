@@ -364,7 +364,7 @@ def test_a_function_with_other_parameters_is_an_error(module: ModuleType) -> Non
     state = trace_to_state(trace)
     define(module, 'normal(a, b) @ "x"', "a, b")
 
-    with pytest.raises(ChangedFunctionError, match="not take the saved arguments: missing a"):
+    with pytest.raises(ChangedFunctionError, match=r"not take the saved arguments: .*missing a"):
         trace_from_state(state)
 
 

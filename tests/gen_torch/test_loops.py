@@ -195,6 +195,23 @@ def test_a_carry_must_keep_its_kind() -> None:
         scan(lambda c, x: (c, x), torch.zeros(()), torch.zeros(0))
 
 
+@pytest.mark.parametrize("backend", ["graph", "inductor"])
+@pytest.mark.parametrize("shape", [(3, 2), (8, 1)])
+def test_a_carry_may_have_another_layout_after_a_step(backend: Any, shape: tuple[int, int]) -> None:
+    def transposed(carry: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        after = (carry + x).t().contiguous().t()
+        return after, after.sum()
+
+    start = torch.arange(float(shape[0] * shape[1])).reshape(shape)
+    loops: list[Any] = [
+        lambda start: scan(transposed, start, torch.arange(4.0)),
+        lambda start: fori_loop(0, 4, lambda i, carry: transposed(carry, i.float())[0], start),
+        lambda start: scan(transposed, start.t().contiguous().t(), torch.arange(4.0)),
+    ]
+    for loop in loops:
+        torch.testing.assert_close(jit(loop, backend=backend)(start), loop(start))
+
+
 def test_while_loops_do_not_batch_and_have_no_gradient() -> None:
     def run(x: Tensor) -> Tensor:
         return while_loop(lambda c: c < 10, lambda c: c * 2, x)

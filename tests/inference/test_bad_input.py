@@ -38,6 +38,8 @@ from gen_inflib import (
     ImpossibleObservationsError,
     ImpossibleStartError,
     Kernel,
+    KernelError,
+    ModelError,
     NotANumberError,
     ScaleError,
     SequenceError,
@@ -50,6 +52,7 @@ from gen_inflib import (
     adaptive_hmc,
     adaptive_nuts,
     annealed_smc,
+    cycle,
     elliptical_slice,
     extend,
     gibbs,
@@ -75,6 +78,7 @@ from gen_inflib import (
     rejuvenate_and_reweight,
     resample,
     residual,
+    run_chain,
     sequence_filter,
     slice_sampling,
     stratified,
@@ -549,3 +553,55 @@ def test_particles_that_disagree_in_structure_rejuvenate_one_by_one() -> None:
 
     assert moved.why_looped is not None
     assert {("a" in trace.choices) for trace in moved.traces} == {True, False}
+
+
+# Something else where a model, a trace or draws are expected.
+
+
+@gen
+def noisy(x: float) -> None:
+    loc = normal(0.0, 1.0) @ "loc"
+    normal(loc * x, 1.0) @ "y"
+
+
+MOVE_LOC: Kernel[Any] = partial(metropolis_hastings, proposal=select("loc"))
+NO_CALL: dict[str, Callable[[Any], object]] = {
+    "importance sampling": lambda model: importance_sampling(model, {"y": 1.0}, num_particles=3),
+    "importance resampling": lambda model: importance_resampling(model, {"y": 1.0}, num_particles=3),
+    "mcmc": lambda model: mcmc(model, {"y": 1.0}, MOVE_LOC, num_samples=3),
+    "map": lambda model: map_optimize(model, {"y": 1.0}),
+    "laplace": lambda model: laplace(model, {"y": 1.0}),
+    "annealing": lambda model: annealed_smc(model, {"y": 1.0}, MOVE_LOC, num_particles=3),
+    "filter": lambda model: sequence_filter(model, {"y": 1.0}, num_particles=3),
+    "prior predictive": lambda model: prior_predictive(model, num_samples=3),
+    "posterior predictive": lambda model: posterior_predictive(model, {"loc": torch.zeros(1, 2)}),
+    "pointwise": lambda model: pointwise_log_likelihood(model, {"y": 1.0}, {"loc": torch.zeros(1, 2)}),
+}
+
+
+@pytest.mark.parametrize("name", NO_CALL)
+def test_a_function_or_a_trace_in_the_place_of_a_call_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match=r"Expected a call of a .* as in `noisy\(\.\.\.\)`"):
+        NO_CALL[name](noisy)
+    if name not in ("map", "laplace"):  # these start at traces
+        with pytest.raises(ModelError, match=r"but got <trace of noisy"):
+            NO_CALL[name](noisy.simulate(1.0))
+
+
+def test_a_call_in_the_place_of_a_trace_or_of_draws_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"Expected a trace, such as .* but got noisy\(1\.0\)"):
+        run_chain(noisy(1.0), MOVE_LOC, num_samples=2)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="Expected chains, as `mcmc` returns them"):
+        posterior_predictive(noisy(1.0), noisy(1.0))  # type: ignore[arg-type]
+    with pytest.raises(DrawsError, match=r"shape \(num_chains, num_draws, ...\).* those at 'loc' are not"):
+        posterior_predictive(noisy(1.0), {"loc": torch.zeros(2)})
+
+
+def test_a_generative_function_is_no_kernel() -> None:
+    with pytest.raises(KernelError, match="Expected a kernel: a function from a trace"):
+        cycle(noisy)  # type: ignore[arg-type]
+
+
+def test_a_missing_argument_is_an_error_that_names_the_model() -> None:
+    with pytest.raises(TypeError, match=r"noisy\(x: .*float.*\).*: missing a required argument: 'x'"):
+        noisy()  # type: ignore[call-arg]

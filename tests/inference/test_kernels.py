@@ -282,7 +282,8 @@ def test_gibbs_refuses_what_it_cannot_enumerate() -> None:
 
     @gen
     def many() -> None:
-        bernoulli(torch.full((13,), 0.5)) @ "flags"
+        for i in range(13):
+            bernoulli(0.5) @ ("flags", i)
 
     with pytest.raises(EnumerationError, match="'x' of model, from normal, has no finite support"):
         gibbs(START, select("x"))
@@ -290,7 +291,7 @@ def test_gibbs_refuses_what_it_cannot_enumerate() -> None:
         gibbs(START, select(("x", ANY)))
     with pytest.raises(UnknownSelectionError, match="model has no choice at 'nope'"):
         gibbs(START, select("nope"))
-    with pytest.raises(EnumerationError, match="8192 combinations, more than 4096"):
+    with pytest.raises(EnumerationError, match=r"8192 combinations .*, more than 4096"):
         gibbs(many.simulate(), select("flags"))
     torch.manual_seed(0)
     trace = chained.generate({"n": 2, "m": 0}).trace

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gen_combinators.elements import Elements
     from gen_combinators.map_arguments import Arguments
     from gen_combinators.vector import Vector
-    from gen_core import Call, ChoiceMap, Path
+    from gen_core import Call, ChoiceMap, Path, TraceBatch
     from gen_core.totals import Score
 
 R_co = TypeVar("R_co", covariant=True)
@@ -22,6 +22,8 @@ class MapTrace(Trace[Sequence[R_co]]):
     """The record of `n` runs of a kernel, at the addresses 0, ..., n - 1."""
 
     __slots__ = ("_arguments", "_elements")
+
+    elements_have_indices = True
 
     def __init__(
         self,
@@ -50,6 +52,10 @@ class MapTrace(Trace[Sequence[R_co]]):
     def elements(self) -> Elements[R_co]:
         """The traces of the runs."""
         return self._elements
+
+    def independent_elements(self) -> TraceBatch[Any] | None:
+        """Return the traces of the runs, None if they have no common structure."""
+        return self._elements.batch(range(len(self._elements)))
 
     @property
     def arguments(self) -> Arguments:

@@ -42,6 +42,7 @@ from gen_core.errors import (
     ValueShapeError,
 )
 from gen_core.family import Family, Requirement
+from gen_core.independent import IndependentElements
 from gen_core.interface import GenerativeFunction
 from gen_core.judge import unvisited
 from gen_core.parameters import Parameters
@@ -117,6 +118,7 @@ __all__ = [
     "GradientError",
     "Handler",
     "HintError",
+    "IndependentElements",
     "InlineError",
     "IntDiff",
     "Key",

@@ -100,28 +100,31 @@ class ChoiceMap(ABC):
     @final
     def leaves(self) -> Iterator[tuple[Path, Any]]:
         """Yield each path and value, in order."""
-        if self.is_leaf:
-            yield (), self.value
-            return
-        # A stack rather than recursion: models recurse deeper than Python's limit allows here.
-        open_nodes: list[tuple[Path, ChoiceMap, Iterator[PathPart]]] = []
-        open_nodes.append(((), self, iter(self.child_keys())))
-        while open_nodes:
-            path, node, keys = open_nodes[-1]
-            for key in keys:
-                child = node.child(key)
-                if child.is_leaf:
-                    yield (*path, key), child.value
-                else:
-                    open_nodes.append(((*path, key), child, iter(child.child_keys())))
-                    break
-            else:
-                open_nodes.pop()
+        for path, node in _ends(self):
+            if node.is_leaf:
+                yield path, node.value
+                continue
+            for key in node.child_keys():
+                yield from (((*path, key, *below), value) for below, value in node.child(key).leaves())
 
     @final
     def paths(self) -> list[Path]:
         """Return the addresses, always as tuples."""
-        return [path for path, _ in self.leaves()]
+        found: list[Path] = []
+        for path, node in _ends(self):
+            alike = node.paths_of_children()
+            if alike is None:
+                found.append(path)
+            else:
+                found += [(*path, key, *below) for key in node.child_keys() for below in alike]
+        return found
+
+    def paths_of_children(self) -> list[Path] | None:
+        """Return the addresses below each key where all keys have the same, else None.
+
+        Override it where that is known without looking at every key.
+        """
+        return None
 
     @final
     def items(self) -> list[tuple[Address, Any]]:
@@ -327,3 +330,24 @@ def branch(children: Iterable[tuple[PathPart, ChoiceMap]]) -> ChoiceMap:
     """Return the choice map with these submaps by key, of which empty ones vanish."""
     kept = {key: child for key, child in children if child is not EMPTY and not child.is_empty}
     return Branch(kept) if kept else EMPTY
+
+
+def _ends(choices: ChoiceMap) -> Iterator[tuple[Path, ChoiceMap]]:
+    """Yield the leaves, and the maps of which all children are alike."""
+    if choices.is_leaf or choices.paths_of_children() is not None:
+        yield (), choices
+        return
+    # A stack rather than recursion: models recurse deeper than Python's limit allows here.
+    open_nodes: list[tuple[Path, ChoiceMap, Iterator[PathPart]]] = []
+    open_nodes.append(((), choices, iter(choices.child_keys())))
+    while open_nodes:
+        path, node, keys = open_nodes[-1]
+        for key in keys:
+            child = node.child(key)
+            if child.is_leaf or child.paths_of_children() is not None:
+                yield (*path, key), child
+            else:
+                open_nodes.append(((*path, key), child, iter(child.child_keys())))
+                break
+        else:
+            open_nodes.pop()

@@ -95,6 +95,11 @@ class Rows(ChoiceMap):
     def value(self) -> Any:
         raise NoChoiceError((), self.paths())
 
+    def paths_of_children(self) -> list[Path]:
+        """Return the addresses of any element."""
+        whole: ChoiceMap = self.columns.whole
+        return whole.paths()
+
     def filtered(self, selection: Selection, /) -> ChoiceMap:
         """Return the selected choices: rows again, if the same is selected of all."""
         parts = [selection.child(key) for key in self.child_keys()]

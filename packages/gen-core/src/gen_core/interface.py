@@ -65,7 +65,10 @@ class GenerativeFunction(Rooms[R_co], Generic[P, R_co]):
         """Bind arguments: `call @ address` in a model, `call.simulate()` and so on elsewhere."""
         if not kwargs and len(args) == self.binder.arity:
             return Call(self, args)
-        return Call(self, *self.binder.bind(args, kwargs))
+        try:
+            return Call(self, *self.binder.bind(args, kwargs))
+        except TypeError as error:
+            raise TypeError(f"{self.name}{self.signature}: {error}") from None
 
     @final
     def simulate(self, *args: P.args, **kwargs: P.kwargs) -> Trace[R_co]:

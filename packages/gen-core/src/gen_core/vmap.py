@@ -141,6 +141,8 @@ class VmapTrace(Trace[R]):
 
     __slots__ = ("_batch",)
 
+    elements_have_indices = False
+
     def __init__(self, call: Call[Any], batch: TraceBatch[Any], score: Tensor | None = None) -> None:
         """Record a batch of runs; `score` is the sum of theirs."""
         super().__init__(call, batch.retval, batch.score.sum() if score is None else score)
@@ -149,6 +151,10 @@ class VmapTrace(Trace[R]):
     @property
     def batch(self) -> TraceBatch[Any]:
         """The traces of the runs."""
+        return self._batch
+
+    def independent_elements(self) -> TraceBatch[Any]:
+        """Return the traces of the runs."""
         return self._batch
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final, runtime
 
 from torch import Tensor
 
-from gen_core import Trace
+from gen_core import GenerativeFunction, Trace
 from gen_inflib.kernel import Kernel, kernel_name
 from gen_inflib.kernel_errors import KernelError
 
@@ -79,7 +79,8 @@ def as_adaptive(kernel: AnyKernel[Any]) -> AdaptiveKernel:
     """
     if isinstance(kernel, AdaptiveKernel):
         return kernel
-    if not callable(kernel):
+    given: object = kernel
+    if isinstance(given, GenerativeFunction) or not callable(given):
         raise KernelError(kernel)
     return Plain(kernel)
 

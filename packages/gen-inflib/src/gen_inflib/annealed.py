@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gen_core import Call, Choices, TraceBatch, batch, choicemap
 from gen_inflib.annealed_move import CompiledMove, compiled_move, moved_at
+from gen_inflib.calls import check_call
 from gen_inflib.checks import check_threshold
 from gen_inflib.counts import check_count
 from gen_inflib.importance import check_options, importance_sampling
@@ -69,6 +70,7 @@ def annealed_smc(
         Traces of the model with their weights, and the evidence.
 
     Raises:
+        ModelError: `model` is no call of a generative function.
         PowersError: The powers do not increase from above 0 to 1.
         ThresholdError: `threshold` is no such share.
         CountError: A count is less than 1.
@@ -82,6 +84,7 @@ def annealed_smc(
         Jasra, Sequential Monte Carlo samplers, JRSS B 68 (2006), and for the choice of powers their An
         adaptive sequential Monte Carlo method, Statistics and Computing 22 (2012).
     """
+    check_call(model)
     _check_powers(powers)
     # No power but the last keeps the effective sample size at that of equal weights.
     check_threshold(threshold, is_open=powers is None)

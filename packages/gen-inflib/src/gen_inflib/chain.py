@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from gen_core import Trace
 from gen_inflib.adaptive import AdaptiveKernel, AnyKernel, Progress, as_adaptive
+from gen_inflib.calls import check_trace
 from gen_inflib.counts import check_count
 from gen_inflib.kernel import moves_of
 
@@ -61,9 +62,11 @@ def run_chain(
         progress: Whether to show a progress bar; by default, where standard error is a terminal.
 
     Raises:
+        ModelError: `trace` is no trace.
         CountError: A count is too small.
         KernelError: `kernel` is no kernel.
     """
+    check_trace(trace)
     check_count("num_samples", num_samples)
     check_count("num_warmup", num_warmup, least=0)
     check_count("thin", thin)

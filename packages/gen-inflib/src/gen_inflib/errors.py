@@ -14,6 +14,13 @@ class CountError(GenError, ValueError):
         super().__init__(f"Expected `{name}` to be an integer of at least {least}, but got {given!r}.")
 
 
+class ModelError(GenError, TypeError):
+    """Something else stands where a model is expected."""
+
+    def __init__(self, given: object, expected: str) -> None:
+        super().__init__(f"Expected {expected}, but got {given!r} ({type(given).__name__}).")
+
+
 class ProposalError(GenError, TypeError):
     """Something else stands where a proposal is expected."""
 

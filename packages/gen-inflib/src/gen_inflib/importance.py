@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choicemap
+from gen_inflib.calls import check_call
 from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
 from gen_inflib.errors import OptionsError
@@ -47,6 +48,7 @@ def importance_sampling(
         The traces with normalised weights, and an estimate of the log marginal likelihood.
 
     Raises:
+        ModelError: `model` is no call of a generative function.
         UnvisitedConstraintsError: The model never visited an address that is observed or proposed.
         AddressCollisionError: The proposal proposes what is observed.
         ImpossibleObservationsError: Every particle has probability zero.
@@ -56,6 +58,7 @@ def importance_sampling(
 
     Source: Owen, Monte Carlo theory, methods and examples (2013), chapter 9.
     """
+    check_call(model)
     check_count("num_particles", num_particles)
     check_options(compile, batched)
     given = choicemap(observations)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gen_core import Call, ChoiceMap, Choices, Trace, choicemap
 from gen_inflib.accept import accept
+from gen_inflib.calls import check_call
 from gen_inflib.counts import check_count
 from gen_inflib.errors import ImpossibleObservationsError
 from gen_inflib.importance import check_options, draw_compiled
@@ -58,6 +59,7 @@ def importance_resampling(
         compile: As for `importance_sampling`.
 
     Raises:
+        ModelError: `model` is no call of a generative function.
         UnvisitedConstraintsError: The model never visited an address that is observed or proposed.
         AddressCollisionError: The proposal proposes what is observed.
         ImpossibleObservationsError: Every particle has probability zero.
@@ -67,6 +69,7 @@ def importance_resampling(
 
     Source: Chao, A general purpose unequal probability sampling plan, Biometrika 69 (1982).
     """
+    check_call(model)
     check_count("num_particles", num_particles)
     check_options(compile, batched)
     given = choicemap(observations)

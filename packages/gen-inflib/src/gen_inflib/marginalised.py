@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Any, Generic, Protocol, TypeVar, final
+from typing import Generic, Protocol, TypeVar, final
 
 import torch
 from torch import Tensor
 
-from gen_core import NONE, ChoiceMap, NotBatchableError, Path, Selection, Trace, batch, rooms
-from gen_core.address import show
-from gen_core.choicemap_build import from_paths
-from gen_core.judge import judge_selection
+from gen_core import NONE, ChoiceMap, Selection, Trace, rooms
 from gen_core.readable import values_are_readable
 from gen_core.selection_build import as_selection
-from gen_distributions import NotEnumerableError, categorical
-from gen_inflib.position_errors import EnumerationError, ImpossibleStartError
+from gen_inflib.enumeration import Enumeration, Purpose
+from gen_inflib.position_errors import ImpossibleStartError
 from gen_inflib.unconstrained import Known, Scored, Unconstrained, scored
 
 R = TypeVar("R")
-
-MAX_COMBINATIONS = 4096
-"""So many combinations of the values of finite choices may be summed over."""
 
 
 class View(Protocol[R]):
@@ -94,15 +87,8 @@ class Marginalised(Generic[R]):
             EnumerationError: A choice to be summed over is not finite, or there are too many combinations.
         """
         finite = as_selection(enumerated)
-        judge_selection(finite, trace)
-        self._paths = trace.choices.filter(finite).paths()
-        if not self._paths:
-            raise EnumerationError(
-                f"{trace.gen_fn.name} has no choice that {finite!r}, in `enumerate`, selects."
-            )
-        self._columns = _combinations(trace, self._paths)
+        self._finite = Enumeration(trace, finite, _SUMMED)
         self._base = Unconstrained(trace, as_selection(selection) - finite)
-        self._is_batchable = True
 
     @property
     def trace(self) -> Trace[R]:
@@ -121,7 +107,10 @@ class Marginalised(Generic[R]):
 
     def log_density(self, position: Tensor, *, jacobian: bool = True) -> Tensor:
         """Return the log of the sum of the densities, shape `()`."""
-        return self._joint(position, jacobian).logsumexp(0)
+        base = self._base
+        return self._finite.weigh(
+            lambda z: base.traced(position, base.fixed.override(z), jacobian=jacobian)
+        ).total
 
     def scored(self, position: Tensor) -> Scored:
         """Return the log density and its gradient, without graphs."""
@@ -148,58 +137,18 @@ class Marginalised(Generic[R]):
         """Return the trace with the finite choices drawn given everything else."""
         with torch.no_grad():
             fixed = trace.choices
-            weights = self._over_combinations(lambda z: rooms.assess(trace.call, fixed.override(z)).score)
-            index = categorical.sample(logits=weights)
-            return rooms.assess(trace.call, fixed.override(self._combination(index)))
 
-    def _joint(self, position: Tensor, jacobian: bool) -> Tensor:
-        """Return the log density of each combination, shape `(num_combinations,)`."""
-        base = self._base
-        return self._over_combinations(
-            lambda z: base.log_density_of(position, base.fixed.override(z), jacobian=jacobian)
-        )
+            def scored(z: ChoiceMap) -> tuple[Trace[R], Tensor]:
+                new = rooms.assess(trace.call, fixed.override(z))
+                return new, new.score
 
-    def _over_combinations(self, function: Any) -> Tensor:
-        if self._is_batchable:
-            try:
-                result: Tensor = batch(function)(from_paths(zip(self._paths, self._columns, strict=True)))
-                return result
-            except NotBatchableError:
-                # The model branches on the choice: then it can only be run once for each value.
-                self._is_batchable = False
-        rows = zip(*self._columns, strict=True)
-        return torch.stack([function(from_paths(zip(self._paths, row, strict=True))) for row in rows])
-
-    def _combination(self, index: Tensor) -> ChoiceMap:
-        rows = [column.index_select(0, index.reshape(1)).squeeze(0) for column in self._columns]
-        return from_paths(zip(self._paths, rows, strict=True))
+            drawn = self._finite.draw(self._finite.weigh(scored))
+            return rooms.assess(trace.call, fixed.override(drawn.choices))
 
 
-def _combinations(trace: Trace[Any], paths: list[Path]) -> list[Tensor]:
-    """Return the values of each finite choice, one for each combination, stacked."""
-    supports = [_support(trace, path) for path in paths]
-    count = math.prod(map(len, supports))
-    if count > MAX_COMBINATIONS:
-        sizes = ", ".join(f"{show(path)} {len(s)}" for path, s in zip(paths[:5], supports, strict=False))
-        raise EnumerationError(
-            f"The finite choices of {trace.gen_fn.name} in `enumerate` have {count} combinations ({sizes}"
-            f"{', ...' if len(paths) > 5 else ''}), more than {MAX_COMBINATIONS}. Sum over fewer at a time, "
-            f"or sum over them in the model, with a mixture distribution."
-        )
-    rows = itertools.product(*supports)
-    return [torch.stack(list(column)) for column in zip(*rows, strict=True)]
-
-
-def _support(trace: Trace[Any], path: Path) -> list[Tensor]:
-    choice = trace.subtrace(path)
-    distribution: Any = choice.gen_fn
-    if not getattr(distribution, "is_enumerable", False):
-        raise EnumerationError(
-            f"The choice at {show(path)} of {trace.gen_fn.name}, from {distribution.name}, has no finite "
-            f"support to sum over. Leave it out of `enumerate`."
-        )
-    try:
-        values = list(distribution.enumerate_support(*choice.call.args, **choice.call.kwargs))
-    except NotEnumerableError as error:
-        raise EnumerationError(str(error)) from None
-    return values
+_SUMMED = Purpose(
+    ", in `enumerate`,",
+    "The finite choices in `enumerate`",
+    "Sum over fewer at a time, sum over them in the model, with a mixture distribution, or make them choices "
+    "of independent elements: of a Map, or of tensors of one shape.",
+)

@@ -15,6 +15,7 @@ from gen_core.structure import put_together, take_apart
 from gen_inflib.adaptive import AnyKernel, as_adaptive
 from gen_inflib.adaptive_hamiltonian import as_hamiltonian
 from gen_inflib.batched_chains import BatchedChains, Stepping
+from gen_inflib.calls import check_call
 from gen_inflib.chain_errors import StartError
 from gen_inflib.chains import Chains
 from gen_inflib.checkpoint import rng_states, set_rng_states
@@ -92,6 +93,7 @@ def mcmc(
             chains start at traces generated under the observations.
 
     Raises:
+        ModelError: `model` is no call of a generative function.
         CountError: A count is too small.
         OptionsError: The options contradict each other.
         KernelError: `kernel` is no kernel.
@@ -102,6 +104,7 @@ def mcmc(
         StagingError: With compile=True, control flow depends on the value of a tensor.
         CheckpointError: The file is no checkpoint of this run.
     """
+    check_call(model)
     check_count("num_samples", num_samples)
     check_count("num_warmup", num_warmup, least=0)
     check_count("thin", thin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from gen_core import ALL, Call, Choices, Selection, Trace, choicemap
+from gen_inflib.calls import check_call
 from gen_inflib.errors import OptionsError
 
 R = TypeVar("R")
@@ -25,6 +26,7 @@ def start_of(
                 "observations. Or give a call and its observations."
             )
         return start, selection
+    check_call(start)
     if observations is None:
         raise OptionsError(f"Expected observations of {start.gen_fn.name}: pass {{}} if there are none.")
     given = choicemap(observations)

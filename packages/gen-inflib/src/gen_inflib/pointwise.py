@@ -10,7 +10,9 @@ from gen_core import Call, ChoiceMap, Choices, Path, Trace, batch, choicemap, se
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import Leaf
 from gen_core.choicemap_build import graft
-from gen_inflib.diagnostics.summary import HasDraws, draws_of
+from gen_inflib.calls import check_call
+from gen_inflib.diagnostics.summary import HasDraws
+from gen_inflib.flat_draws import flat_draws
 
 
 def pointwise_log_likelihood(model: Call[Any], observations: Choices, draws: HasDraws | Choices) -> ChoiceMap:
@@ -31,8 +33,9 @@ def pointwise_log_likelihood(model: Call[Any], observations: Choices, draws: Has
 
     Source: Vehtari, Gelman and Gabry, Statistics and Computing 27 (2017).
     """
+    check_call(model)
     observed = choicemap(observations)
-    given = draws_of(draws)
+    flat = flat_draws(draws)
 
     def densities(choices: ChoiceMap) -> ChoiceMap:
         every = choices.merge(observed)
@@ -40,10 +43,8 @@ def pointwise_log_likelihood(model: Call[Any], observations: Choices, draws: Has
         trace = model.generate(every).trace
         return graft([(path, Leaf(_densities(trace, path))) for path in observed.paths()])
 
-    flat = given.map(lambda value: value.flatten(0, 1))
-    found: ChoiceMap = batch(densities, fallback="loop")(flat)
-    num_chains, num_draws = next(iter(given.values())).shape[:2]
-    return found.map(lambda value: value.unflatten(0, (num_chains, num_draws)))
+    found: ChoiceMap = batch(densities, fallback="loop")(flat.choices)
+    return flat.unflatten(found)
 
 
 def _densities(trace: Trace[Any], path: Path) -> Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gen_core import Call, ChoiceMap, Choices, batch
+from gen_inflib.calls import check_call
 from gen_inflib.counts import check_count
-from gen_inflib.diagnostics.summary import HasDraws, draws_of
+from gen_inflib.diagnostics.summary import HasDraws
+from gen_inflib.flat_draws import flat_draws
 
 
 def prior_predictive(model: Call[Any], *, num_samples: int) -> ChoiceMap:
@@ -22,6 +24,7 @@ def prior_predictive(model: Call[Any], *, num_samples: int) -> ChoiceMap:
     Raises:
         CountError: `num_samples` is less than 1.
     """
+    check_call(model)
     check_count("num_samples", num_samples)
     choices: ChoiceMap = batch(lambda: model.simulate().choices, size=num_samples, fallback="loop")()
     return choices
@@ -42,16 +45,16 @@ def posterior_predictive(model: Call[Any], draws: HasDraws | Choices) -> ChoiceM
 
     Raises:
         UnvisitedConstraintsError: The model does not visit a choice of the draws.
-        DrawsError: There are no draws.
+        ModelError: `model` is no call of a generative function.
+        DrawsError: There are no draws, or they are not tensors of that shape.
 
     Source: Gelman et al., Bayesian Data Analysis (2013), chapter 6.
     """
-    given = draws_of(draws)
+    check_call(model)
+    flat = flat_draws(draws)
 
     def predict(choices: ChoiceMap) -> ChoiceMap:
         return model.generate(choices).trace.choices.filter(~choices.addresses())
 
-    flat = given.map(lambda value: value.flatten(0, 1))
-    predicted: ChoiceMap = batch(predict, fallback="loop")(flat)
-    num_chains, num_draws = next(iter(given.values())).shape[:2]
-    return predicted.map(lambda value: value.unflatten(0, (num_chains, num_draws)))
+    predicted: ChoiceMap = batch(predict, fallback="loop")(flat.choices)
+    return flat.unflatten(predicted)

@@ -14,6 +14,7 @@ from gen_core import Call, ChoiceMap, Choices, GenerativeFunction, batch, choice
 from gen_core.judge import judge_constraints
 from gen_core.sequence import SequenceFunction
 from gen_core.structure import put_together, take_apart
+from gen_inflib.calls import check_call
 from gen_inflib.checks import check_threshold
 from gen_inflib.compiling import compiled
 from gen_inflib.counts import check_count
@@ -64,6 +65,7 @@ def sequence_filter(
             observe the same addresses. The same seed gives the same numbers.
 
     Raises:
+        ModelError: `model` is no call of a generative function.
         SequenceError: `model` is no call of a sequence function.
         UnvisitedConstraintsError: A step does not visit an address that is observed.
         ImpossibleStepError: At a step every particle has probability zero; names it.
@@ -74,6 +76,7 @@ def sequence_filter(
     Source: Gordon, Salmond and Smith, IEE Proceedings F 140 (1993); Doucet and Johansen, A tutorial on
         particle filtering and smoothing (2009).
     """
+    check_call(model)
     check_count("num_particles", num_particles)
     function = model.gen_fn
     if not isinstance(function, SequenceFunction):

@@ -97,20 +97,20 @@ class Unconstrained(Generic[R]):
 
         Without the Jacobian it is that of the choices themselves: the score.
         """
-        return self.log_density_of(position, self.fixed, jacobian=jacobian)
+        return self.traced(position, self.fixed, jacobian=jacobian)[1]
 
-    def log_density_of(self, position: Tensor, fixed: ChoiceMap, *, jacobian: bool = True) -> Tensor:
-        """Return the log density where the other choices are `fixed`."""
+    def traced(self, position: Tensor, fixed: ChoiceMap, *, jacobian: bool = True) -> tuple[Trace[R], Tensor]:
+        """Return the trace at `position`, the other choices being `fixed`, and the log density there."""
         pieces = self._pieces(position)
         trace = self._assess(pieces, fixed)
         if not jacobian:
-            return total([trace.score])
+            return trace, total([trace.score])
         terms = [
             site.log_jacobian(trace, piece)
             for site, piece in zip(self._sites, pieces, strict=True)
             if not site.is_identity
         ]
-        return total([trace.score, *terms])
+        return trace, total([trace.score, *terms])
 
     def log_jacobian(self, position: Tensor) -> Tensor:
         """Return log |det d choices / d position|, shape `()`."""

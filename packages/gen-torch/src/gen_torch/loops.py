@@ -185,12 +185,12 @@ def _subgraph(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Subg
     def flat(*inputs: Tensor) -> list[Tensor]:
         outputs, structure = take_apart(function(*inputs), once=False)
         found.append((structure, any(output.requires_grad for output in outputs)))
-        return _unaliased([output.detach() for output in outputs], inputs)
+        return _unaliased([_in_order(output.detach()) for output in outputs], inputs)
 
     with disable_proxy_modes_tracing():
         graph: fx.GraphModule = reenter_make_fx(flat)(*[example.detach().clone() for example in examples])
     # An operation, so that a captured tensor is known to the function that is being staged.
-    captured = tuple(tensor.detach() for tensor in lift(graph))
+    captured = tuple(_unaliased([tensor.detach() for tensor in lift(graph)], examples))
     _copy_views_of_inputs(graph)
     return _Subgraph(graph, captured, *found[-1])
 
@@ -249,11 +249,22 @@ def _with_zero(function: Callable[..., Any]) -> Callable[..., Any]:
 def _distinct(init: Any) -> tuple[list[Tensor], Structure]:
     """Take a carry apart, so that no two of its tensors share memory."""
     tensors, structure = take_apart(init, once=False)
-    return _unaliased(tensors, ()), structure
+    return _unaliased([_in_order(tensor) for tensor in tensors], ()), structure
+
+
+def _in_order(tensor: Tensor) -> Tensor:
+    """Return a tensor with its elements in row-major order: a carry keeps its strides from step to step."""
+    stride, expected = 1, []
+    for size in reversed(tensor.shape):
+        expected.append(stride)
+        stride *= size
+    if list(tensor.stride()) == expected[::-1]:
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _unaliased(outputs: list[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return outputs of which none shares memory with an input or another."""
+    """Return tensors of which none shares memory with an input or another; no loop may have such."""
     taken = {tensor.untyped_storage()._cdata for tensor in inputs}
     result = []
     for output in outputs:

@@ -20,6 +20,7 @@ from gen_inflib.diagnostics.effective_sample_size import (
 from gen_inflib.diagnostics.names import columns
 from gen_inflib.diagnostics.r_hat import r_hat
 from gen_inflib.diagnostics.standard_error import standard_error
+from gen_inflib.errors import ModelError
 
 
 class HasDraws(Protocol):
@@ -102,10 +103,15 @@ def draws_of(chains: HasDraws | Choices) -> ChoiceMap:
     """Return the draws of chains, or given ones as a choice map.
 
     Raises:
+        ModelError: `chains` are neither.
         DrawsError: There are none.
     """
     given: Any = chains
-    draws: ChoiceMap = choicemap(given) if isinstance(given, ChoiceMap | Mapping) else given.draws
+    if not isinstance(given, ChoiceMap | Mapping):
+        if not hasattr(given, "draws"):
+            raise ModelError(given, "chains, as `mcmc` returns them, or choices with the draws of each")
+        given = given.draws
+    draws = choicemap(given)
     if draws.is_empty:
         raise DrawsError("There are no draws: expected at least one choice that is not observed.")
     return draws
