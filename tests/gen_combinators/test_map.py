@@ -132,7 +132,7 @@ def test_dropped_elements_leave_with_their_score_and_new_ones_are_generated(fewe
 @pytest.mark.parametrize("given", [{(2, "y"): 0.3}, {2: {"y": 0.3, "is_outlier": True}}])
 def test_an_update_of_one_element_is_that_among_many(xs: Any, given: Any) -> None:
     trace = Map(point).simulate(xs, shared(SLOPE))
-    kept = {(0, "y"): trace[0, "y"]}
+    kept: dict[Any, Any] = {(0, "y"): trace[0, "y"]}
 
     one = trace.update(given)
     among = trace.update({**given, **kept})
