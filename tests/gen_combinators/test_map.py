@@ -128,6 +128,34 @@ def test_dropped_elements_leave_with_their_score_and_new_ones_are_generated(fewe
     assert isinstance(longer.retdiff, VectorDiff) and not longer.retdiff.updated
 
 
+@pytest.mark.parametrize("xs", [torch.linspace(-1, 1, 5), [0.0, 1.0, 2.0]], ids=["columns", "one by one"])
+@pytest.mark.parametrize("given", [{(2, "y"): 0.3}, {2: {"y": 0.3, "is_outlier": True}}])
+def test_an_update_of_one_element_is_that_among_many(xs: Any, given: Any) -> None:
+    trace = Map(point).simulate(xs, shared(SLOPE))
+    kept: dict[Any, Any] = {(0, "y"): trace[0, "y"]}
+
+    one = trace.update(given)
+    among = trace.update({**given, **kept})
+
+    assert one.trace.choices == among.trace.choices
+    assert one.discard == among.discard.filter(~select(0))
+    assert float(one.weight) == pytest.approx(float(among.weight), abs=1e-6)
+    assert float(one.trace.score) == pytest.approx(float(among.trace.score), abs=1e-6)
+    assert one.trace.score.dtype is one.weight.dtype is torch.float64
+    assert isinstance(one.retdiff, VectorDiff) and list(one.retdiff.updated) == [2]
+    assert torch.equal(one.trace.retval[2], torch.tensor(0.3))
+
+
+def test_an_update_of_one_element_judges_as_any_does() -> None:
+    trace = Map(point).simulate(torch.zeros(3), shared(SLOPE))
+
+    with pytest.raises(UnvisitedConstraintsError, match="'z'"):
+        trace.update({(1, "z"): 0.0})
+    with pytest.raises(UnvisitedConstraintsError, match="7"):
+        trace.update({(7, "y"): 0.0})
+    assert trace.update({1: {}}).trace is trace
+
+
 @pytest.mark.unverified
 def test_an_edit_visits_what_it_touches(fewest: int) -> None:
     n = 40

@@ -15,6 +15,7 @@ from gen_combinators import (
     Unfold,
     call_at,
     map_edit,
+    map_edit_one,
     mix,
     shared,
     unfold_edit,
@@ -23,7 +24,7 @@ from gen_combinators.branching import Branching
 from gen_combinators.call_at import CallAtTrace
 from gen_combinators.elements import Elements
 from gen_combinators.mix import MixTrace
-from gen_core import ALL, UNCHANGED, Call
+from gen_core import ALL, EMPTY, UNCHANGED, Call
 from gen_core.testing import LawError, check_laws
 from gen_distributions import bernoulli, normal
 from gen_dml import gen
@@ -93,9 +94,9 @@ LAWS = range(1, 14)
 
 
 class Mutation(NamedTuple):
-    """A method that does something else, and calls on which that is wrong."""
+    """A method, or function of a module, that does something else, and calls on which that is wrong."""
 
-    owner: type[Any]
+    owner: Any
     method: str
     mutant: Callable[[Method], Any]
     """Makes the wrong method of the right one."""
@@ -174,6 +175,15 @@ MUTATIONS = {
         map_edit.Edit, "_retdiff", lambda right: lambda self: UNCHANGED, map_calls
     ),
     "Map forgets what an edited element gains": Mutation(map_edit.Edit, "_score", gains_nothing, map_calls),
+    "Map forgets what the one element that it edits gains": Mutation(
+        map_edit_one,
+        "edited_score",
+        lambda right: lambda old, elements, gained, lost: right(old, elements, [], lost),
+        map_calls,
+    ),
+    "Map discards nothing of the one element that it edits": Mutation(
+        map_edit_one, "branch", lambda right: lambda children: EMPTY, map_calls
+    ),
     "Map visits no element whose arguments changed": Mutation(
         map_edit.Edit,
         "keep",

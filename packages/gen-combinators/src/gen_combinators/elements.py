@@ -303,7 +303,7 @@ class Elements(Generic[R_co]):
         return entry
 
     def _has(self, key: PathPart) -> bool:
-        return isinstance(key, int) and 0 <= key < len(self)
+        return isinstance(key, int) and 0 <= key < len(self._overlay)
 
     def _at(self, path: Path) -> Trace[Any] | None:
         return self[path[0]] if path and self._has(path[0]) else None  # type: ignore[index]

@@ -83,7 +83,7 @@ class Retvals:
 
 def in_rows(choices: ChoiceMap) -> ChoiceMap:
     """Return the choices of elements as rows, where they are such and have a common structure."""
-    columns = choices.elements.columns() if isinstance(choices, ElementChoices) else None
+    columns = choices.elements.columns() if type(choices) is ElementChoices else None
     return choices if columns is None else Rows.of(columns.part(columns.whole.choices))
 
 
@@ -95,7 +95,7 @@ def unvisited(elements: Elements[Any], constraints: ChoiceMap) -> list[Path]:
         return [()]
     known: dict[tuple[Path, ...], list[Path]] = {}
     keys = constraints.child_keys()
-    if isinstance(constraints, Rows) and elements.base is not None and not elements.num_edited:
+    if type(constraints) is Rows and elements.base is not None and not elements.num_edited:
         key = next(iter(keys))
         if not (_has(elements, key) and elements[key].unvisited(constraints.child(key))):  # type: ignore[index]
             keys = [key for key in keys if not _has(elements, key)]

@@ -14,6 +14,7 @@ from gen_combinators.elements import Elements
 from gen_combinators.errors import KernelError
 from gen_combinators.map_arguments import Arguments
 from gen_combinators.map_edit import Edit
+from gen_combinators.map_edit_one import only_element, update_one
 from gen_combinators.map_groups import Group, constraint_groups, rest, selection_groups
 from gen_combinators.map_run import Enter, Entered, at_element, enter_all, wide_sum
 from gen_combinators.map_trace import MapTrace
@@ -140,6 +141,10 @@ class Map(Composed[P, Sequence[R]]):
         weight = sum of their update weights + the generate weights of new elements - the scores of dropped
         ones
         """
+        assert isinstance(trace, MapTrace)
+        only = only_element(trace, argdiffs, constraints)
+        if only is not None:
+            return update_one(self, trace, call, argdiffs, constraints, only)
         edit = Edit(self, trace, call, argdiffs)
         edit.keep(constraint_groups(constraints, edit.kept), EMPTY, rooms.update)
         if len(edit.added):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
@@ -17,7 +16,6 @@ from gen_core.arguments import all_unchanged
 from gen_core.choicemap import branch
 from gen_core.choicemap_rows import Rows
 from gen_core.columns import Columns
-from gen_core.readable import values_are_readable
 from gen_core.totals import moved
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from gen_combinators.map import Map
     from gen_combinators.map_run import Entered
     from gen_core import ArgDiffs, Call, ChoiceMap, Diff, Trace
+    from gen_core.totals import Score
 
 R = TypeVar("R")
 Room: TypeAlias = "Callable[[Trace[Any], Call[Any], ArgDiffs, Any], Updated[Any]]"
@@ -50,8 +49,8 @@ class Edit:
         self._elements: Elements[Any] = old.elements.truncated(len(self.kept))
         self._traces: dict[int, Trace[Any]] = {}
         self._batches: list[tuple[Sequence[int], Any]] = []
-        self._gained: list[Tensor] = []
-        self._lost: list[Tensor] = []
+        self._gained: list[Score] = []
+        self._lost: list[Score] = []
         self._weights: list[Tensor] = []
         self._diffs: dict[int, Diff] = {}
         self._discards: dict[int, ChoiceMap] = {}
@@ -129,8 +128,8 @@ class Edit:
             call = self.arguments.call_of(_mixed(call.values(), given, diffs))
         trace, weight, retdiff, discard = at_element(self.gen_fn, index, room, old, call, diffs, change)
         self._traces[index] = trace
-        self._gained.append(trace.score)
-        self._lost.append(old.score)
+        self._gained.append(trace.raw_score)
+        self._lost.append(old.raw_score)
         self._weights.append(weight)
         if retdiff is not UNCHANGED:
             self._diffs[index] = retdiff
@@ -206,12 +205,16 @@ class Edit:
         # All at once is nothing to go by, and long to list.
         return UNKNOWN if len(self._diffs) == new and self._batches else VectorDiff(new, old, self._diffs)
 
-    def _score(self, elements: Elements[Any]) -> Tensor:
-        # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-        old = self.old.score.detach()
-        if values_are_readable() and math.isfinite(old.item()):
-            return moved(old, self._gained, self._lost)
-        return elements.total_score()
+    def _score(self, elements: Elements[Any]) -> Score:
+        return edited_score(self.old, elements, self._gained, self._lost)
+
+
+def edited_score(
+    trace: MapTrace[Any], elements: Elements[Any], gained: Sequence[Score], lost: Sequence[Score]
+) -> Score:
+    """Return the score of edited `elements` from that of the old trace and the scores that changed."""
+    score = moved(trace.raw_score, gained, lost)
+    return elements.total_score() if score is None else score
 
 
 _UNTRIED = Refusal("")

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 from gen_core import Trace, register_trace
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_combinators.elements import Elements
     from gen_combinators.map_arguments import Arguments
     from gen_combinators.vector import Vector
     from gen_core import Call, ChoiceMap, Path, TraceBatch
+    from gen_core.totals import Score
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -30,9 +29,10 @@ class MapTrace(Trace[Sequence[R_co]]):
         self,
         call: Call[Any],
         elements: Elements[R_co],
-        score: Tensor,
+        score: Score,
         arguments: Arguments | None = None,
         retval: Vector[R_co] | None = None,
+        versions: tuple[int, ...] | None = None,
     ) -> None:
         """Record the runs.
 
@@ -42,8 +42,9 @@ class MapTrace(Trace[Sequence[R_co]]):
             score: The sum of their scores.
             arguments: The arguments, split; made of `call` when they are asked for if None.
             retval: The return value of an earlier trace, if it is still the same.
+            versions: The version number of each argument, where they are known.
         """
-        super().__init__(call, elements.retvals if retval is None else retval, score)
+        super().__init__(call, elements.retvals if retval is None else retval, score, versions)
         self._elements = elements
         self._arguments = arguments
 

@@ -42,7 +42,8 @@ class PersistentVector(Generic[T_co]):
 
     def __getitem__(self, index: int, /) -> T_co:
         """Return an element. Raises IndexError outside of `-n <= index < n`."""
-        position = self._position(index)
+        # Spelled out: an edit of one element reads five times.
+        position = index if 0 <= index < self._size else self._position(index)
         node = self._root
         shift = self._shift
         while shift >= 0 and node is not None:

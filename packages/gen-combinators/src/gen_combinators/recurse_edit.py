@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from gen_core import UNCHANGED, UNKNOWN, Call, Updated, VectorDiff, total
 from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare, is_revisiting, version_of
-from gen_core.readable import values_are_readable
 from gen_core.totals import moved
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from gen_combinators.recurse import Recurse
     from gen_core import ArgDiffs, ChoiceMap, Diff, Generated, Path, Trace
     from gen_core.address import PathPart
+    from gen_core.totals import Score
 
 
 class Edit(ABC):
@@ -52,7 +51,7 @@ class Edit(ABC):
         self.aggregated: dict[int, Diff] = {}
         self.vanished: set[int] = set()
         self.weights: list[Tensor] = []
-        self.gone: list[Tensor] = []
+        self.gone: list[Score] = []
         self.discards: list[tuple[Path, ChoiceMap]] = []
 
     @abstractmethod
@@ -193,7 +192,7 @@ class Edit(ABC):
         return trace, retdiff
 
     def _replace(self, path: Path, kernel: Trace[Any], discard: ChoiceMap) -> None:
-        self.gone.append(kernel.score)
+        self.gone.append(kernel.raw_score)
         if not discard.is_empty:
             self.discards.append((path, discard))
 
@@ -212,13 +211,12 @@ class Edit(ABC):
         retdiff = self.aggregated.get(root, UNCHANGED)
         return Updated(trace, total(self.weights), retdiff, graft(self.discards))
 
-    def _score(self, nodes: Iterable[Node]) -> Tensor:
-        # In float64 the difference does not drift; from or to an impossible tree it has no meaning.
-        old = self.old.score.detach()
-        if values_are_readable() and math.isfinite(old.item()):
-            entered = [trace.score for trace in (*self.productions.values(), *self.aggregations.values())]
-            return moved(old, entered, self.gone)
-        return total(kernel.score for node in nodes for _, kernel in node.kernels())
+    def _score(self, nodes: Iterable[Node]) -> Score:
+        entered = [trace.raw_score for trace in (*self.productions.values(), *self.aggregations.values())]
+        score = moved(self.old.raw_score, entered, self.gone)
+        if score is None:
+            return total(kernel.score for node in nodes for _, kernel in node.kernels())
+        return score
 
 
 def tree_of(trace: Trace[Any]) -> RecurseTrace[Any]:

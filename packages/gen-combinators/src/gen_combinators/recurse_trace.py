@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gen_core import Call, Path
     from gen_core.address import PathPart
+    from gen_core.totals import Score
 
 W_co = TypeVar("W_co", covariant=True)
 
@@ -25,7 +26,7 @@ class RecurseTrace(Trace[W_co]):
 
     __slots__ = ("_nodes",)
 
-    def __init__(self, call: Call[Any], retval: W_co, score: Tensor, nodes: PersistentMap[int, Node]) -> None:
+    def __init__(self, call: Call[Any], retval: W_co, score: Score, nodes: PersistentMap[int, Node]) -> None:
         """Record a tree by the numbers of its nodes."""
         super().__init__(call, retval, score)
         self._nodes = nodes

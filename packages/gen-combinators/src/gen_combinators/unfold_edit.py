@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, final
 
@@ -13,7 +12,6 @@ from gen_core import UNCHANGED, UNKNOWN, Updated, total
 from gen_core.arguments import all_unchanged
 from gen_core.choicemap_build import graft
 from gen_core.diff import compare_retvals, retval_version_of
-from gen_core.readable import values_are_readable
 from gen_core.totals import moved
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from gen_combinators.unfold_steps import Stepwise
     from gen_core import ArgDiffs, Call, ChoiceMap, Diff, Generated, Path, Trace
     from gen_core.address import PathPart
+    from gen_core.totals import Score
 
 R = TypeVar("R")
 
@@ -64,7 +63,7 @@ class Edit(Generic[R]):
         self._retvals = old.elements.retvals
         self._moved: Moved | None = None
         self._new: dict[int, Trace[Any]] = {}
-        self._gone: list[Tensor] = []
+        self._gone: list[Score] = []
         self._weights: list[Tensor] = []
         self._diffs: dict[int, Diff] = {}
         self._discards: list[tuple[Path, ChoiceMap]] = []
@@ -187,7 +186,7 @@ class Edit(Generic[R]):
         return self.gen_fn.carry(self._retvals[step - 1])
 
     def _replace(self, step: int, old: Trace[Any], discard: ChoiceMap) -> None:
-        self._gone.append(old.score)
+        self._gone.append(old.raw_score)
         if not discard.is_empty:
             self._discards.append(((step,), discard))
 
@@ -200,12 +199,9 @@ class Edit(Generic[R]):
         replaced = {step: trace for step, trace in self._new.items() if step < self._kept}
         return edited(elements, replaced, [self._new[i] for i in range(self._kept, self.new_length)])
 
-    def _score(self, elements: Elements[Any]) -> Tensor:
-        # In float64 the difference does not drift; from or to an impossible trace it has no meaning.
-        old = self.old.score.detach()
-        if values_are_readable() and math.isfinite(old.item()):
-            entered = [trace.score for trace in self._new.values()]
-            if self._moved is None:
-                return moved(old, entered, self._gone)
-            return moved(old, [*entered, self._moved.scores], [*self._gone, self._moved.old_scores])
-        return elements.total_score()
+    def _score(self, elements: Elements[Any]) -> Score:
+        entered, gone = [trace.raw_score for trace in self._new.values()], self._gone
+        if self._moved is not None:
+            entered, gone = [*entered, self._moved.scores], [*gone, self._moved.old_scores]
+        score = moved(self.old.raw_score, entered, gone)
+        return elements.total_score() if score is None else score

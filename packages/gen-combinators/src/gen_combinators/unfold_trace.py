@@ -8,10 +8,9 @@ from gen_combinators.unfold_storage import LONG
 from gen_core import Trace, register_trace
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_combinators.elements import Elements
     from gen_core import Call, ChoiceMap, Path
+    from gen_core.totals import Score
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -22,7 +21,7 @@ class StepwiseTrace(Trace[R_co]):
 
     __slots__ = ("_elements",)
 
-    def __init__(self, call: Call[Any], elements: Elements[Any], score: Tensor) -> None:
+    def __init__(self, call: Call[Any], elements: Elements[Any], score: Score) -> None:
         """Record a run; `elements` holds the trace of each step."""
         gen_fn: Any = call.gen_fn
         super().__init__(call, gen_fn.result(call, elements.retvals), score)

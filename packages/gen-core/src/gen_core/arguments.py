@@ -118,4 +118,4 @@ def hinted(
 
 def all_unchanged(diffs: ArgDiffs) -> bool:
     """Return whether every hint says UNCHANGED, and what has no arguments counts as unchanged."""
-    return all(diff is UNCHANGED for diff in diffs) and not is_revisiting()
+    return diffs.count(UNCHANGED) == len(diffs) and not is_revisiting()

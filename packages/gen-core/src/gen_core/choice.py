@@ -9,6 +9,7 @@ from torch import Tensor
 from gen_core.choicemap import Leaf
 from gen_core.diff import retval_version_of, same_arguments, version_of
 from gen_core.numbers import as_score
+from gen_core.totals import Score, as_number
 from gen_core.trace import Trace
 
 if TYPE_CHECKING:
@@ -29,12 +30,11 @@ class ChoiceTrace(Trace[T]):
 
     __slots__ = ("_sum_of_versions",)
 
-    _score: Any  # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
-
     def __init__(self, call: Call[Any], value: T) -> None:
         """Record a value; its score must be set before anybody else sees the trace."""
         self._call = call
         self._retval = value
+        # None until scored; then a tensor, a Python number, or a column of scores and a row in it.
         self._score = None
         self._sum_of_versions = _sum_of_versions(value, call)
 
@@ -59,10 +59,15 @@ class ChoiceTrace(Trace[T]):
     def score_number(self) -> float:
         """The same as a Python number; waits for the device that it is on."""
         score = self._score
-        if type(score) is float:
-            return score
-        number: float = self.score.item()
-        return number
+        if type(score) is tuple:
+            column, row = score
+            score = column[row]  # where numbers can be read there is no batch, and a row is one number
+        return as_number(score)
+
+    @property
+    def raw_score(self) -> Score:
+        """The same, as a Python number if it is held as one."""
+        return self._score if type(self._score) is float else self.score
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -104,7 +109,7 @@ class ChoiceTrace(Trace[T]):
 def _sum_of_versions(value: object, call: Call[Any]) -> int:
     total = value._version if isinstance(value, Tensor) else 0
     for argument in call.args:
-        if type(argument) is not float:
+        if type(argument) is not float and argument is not None:
             total += argument._version if isinstance(argument, Tensor) else version_of(argument)
     if call.kwargs:
         total += sum(map(version_of, call.kwargs.values()))

@@ -52,17 +52,9 @@ class ChoiceMap(ABC):
             NoChoiceError: This is not a leaf.
         """
 
-    @final
     @property
     def is_empty(self) -> bool:
         """Whether there is no choice."""
-        if type(self) is Leaf:
-            return False
-        if type(self) is Branch:  # without a generator: the first child decides, most often
-            for child in self._children.values():  # noqa: SIM110
-                if type(child) is Leaf or not child.is_empty:
-                    return False
-            return True
         return not self.is_leaf and all(self.child(key).is_empty for key in self.child_keys())
 
     @final
@@ -279,6 +271,7 @@ class Leaf(ChoiceMap):
     __slots__ = ("_value",)
 
     is_leaf: Final = True
+    is_empty: Final = False
 
     def __init__(self, value: object, /) -> None:
         self._value = value
@@ -304,6 +297,14 @@ class Branch(ChoiceMap):
 
     def __init__(self, children: Mapping[PathPart, ChoiceMap], /) -> None:
         self._children = children
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no choice."""
+        for child in self._children.values():  # noqa: SIM110  # without a generator: the first decides
+            if not child.is_empty:
+                return False
+        return True
 
     def child(self, key: PathPart, /) -> ChoiceMap:
         return self._children.get(key, EMPTY)

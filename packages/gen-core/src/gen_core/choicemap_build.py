@@ -43,14 +43,16 @@ def choicemap(choices: Choices | None = None, /) -> ChoiceMap:
         AddressError: A key of the dict is not an address.
         ChoicesError: `choices` is neither a choice map nor a dict.
     """
+    # Nearly every argument is a dict, and a check against a protocol takes microseconds.
+    if type(choices) is dict:
+        return _build(choices, ())
     if choices is None:
         return EMPTY
     if isinstance(choices, ChoiceMap):
         return choices
-    # A check against a protocol takes microseconds, and nearly every argument is a dict.
-    if type(choices) is not dict and not isinstance(choices, SupportsItems):
+    if not isinstance(choices, SupportsItems):
         raise ChoicesError(choices)
-    return _build(choices.items(), ())
+    return _build(choices, ())
 
 
 def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
@@ -65,8 +67,8 @@ def from_paths(pairs: Iterable[tuple[Path, object]]) -> ChoiceMap:
 
 def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
     """Return the choice map with these submaps, without a check: no path may begin another."""
-    if not pairs:
-        return EMPTY
+    if type(pairs) is list and len(pairs) <= 1:  # as after most edits
+        return under(*pairs[0]) if pairs else EMPTY
     tree: _Tree = {}
     for path, choices in pairs:
         if choices is EMPTY or choices.is_empty:
@@ -77,15 +79,27 @@ def graft(pairs: Iterable[tuple[Path, ChoiceMap]]) -> ChoiceMap:
     return _freeze(tree)
 
 
+def under(path: Path, choices: ChoiceMap) -> ChoiceMap:
+    """Return the choice map that has `choices` below a path, and nothing else."""
+    if choices.is_empty:
+        return EMPTY
+    for key in reversed(path):
+        choices = Branch({key: choices})
+    return choices
+
+
 _Tree: TypeAlias = "dict[PathPart, ChoiceMap | _Tree]"
 
 _PLAIN: Final = frozenset({float, int, bool, str, Tensor})
 
 
-def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> ChoiceMap:
+def _build(given: SupportsItems[Address | Key[Any], object], prefix: Path) -> ChoiceMap:
+    if type(given) is dict and len(given) == 1:
+        ((address, value),) = given.items()
+        return _build_one(as_path(address), value, prefix)
     tree: _Tree = {}
     root: ChoiceMap = EMPTY
-    for address, value in items:
+    for address, value in given.items():
         path = as_path(address)
         choices = Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path)
         if not path:
@@ -100,10 +114,15 @@ def _build(items: Iterable[tuple[Address | Key[Any], object]], prefix: Path) -> 
     return frozen if root is EMPTY else merge_under(root, frozen, prefix)
 
 
+def _build_one(path: Path, value: object, prefix: Path) -> ChoiceMap:
+    """Do the same for one address, as most edits give it: nothing can collide."""
+    return under(path, Leaf(value) if type(value) in _PLAIN else _submap(value, prefix + path))
+
+
 def _submap(value: object, path: Path) -> ChoiceMap:
     if isinstance(value, ChoiceMap):
         return EMPTY if value.is_empty else value
-    return _build(value.items(), path) if isinstance(value, Mapping) else Leaf(value)
+    return _build(value, path) if isinstance(value, Mapping) else Leaf(value)
 
 
 def _place(tree: _Tree, path: Path, choices: ChoiceMap) -> None:

@@ -8,9 +8,13 @@ from typing import Any, final
 
 from torch import Tensor
 
+from gen_core.putter import putter
 from gen_core.readable import is_compiling, transforms_are_active
-from gen_core.structure import Structure, put_together, putter, take_apart, takes_apart
+from gen_core.structure import Structure, put_together, take_apart, takes_apart
 from gen_core.torch_pytree import Node, register
+
+FEW_ROWS = 32
+"""So many rows are put together before a function is written that does it faster."""
 
 
 @final
@@ -47,6 +51,7 @@ class Columns:
         self.size = size
         self._is_spread = is_spread
         self._last: tuple[int, Any] | None = None
+        self._num_rows = 0
         self.ndims: tuple[int, ...] = (
             tuple([tensor.dim() for tensor in tensors]) if ndims is None else tuple(ndims)
         )
@@ -67,12 +72,15 @@ class Columns:
         last = self._last
         if last is not None and last[0] == position:
             return last[1]
-        tensors = self.tensors
         rows = [
-            tensors[k] if is_shared else tensors[k].select(-ndim, position)
-            for k, is_shared, ndim in self._first
+            # An index is looked up faster than a call of `select` is, wherever there is no larger batch.
+            tensor if dim is None else tensor[position] if dim == 0 else tensor.select(dim, position)
+            for tensor, dim in self._first
         ]
-        row = self._put([rows[place] for place in self._places])
+        if self._places:
+            rows = [rows[place] for place in self._places]
+        self._num_rows += 1
+        row = self._put(rows) if self._num_rows > FEW_ROWS else put_together(rows, self.structure)
         if not (self._has_graph or is_compiling() or transforms_are_active()):
             # Who reads an element often edits it next.
             self._last = position, row
@@ -147,16 +155,18 @@ class Columns:
         return putter(self.structure)
 
     @cached_property
-    def _first(self) -> list[tuple[int, bool, int]]:
-        """The place of each column, its first if it has many, with whether it is shared, and its ndim."""
-        places = {id(tensor): k for k, tensor in reversed(list(enumerate(self.tensors)))}
-        return [(k, self.is_shared[k], self.ndims[k]) for k in sorted(places.values())]
+    def _first(self) -> list[tuple[Any, int | None]]:
+        """Each column once, with the dimension of the values, None if it is shared."""
+        found: dict[int, tuple[Any, int | None]] = {}
+        for tensor, is_shared, ndim in zip(self.tensors, self.is_shared, self.ndims, strict=True):
+            found.setdefault(id(tensor), (tensor, None if is_shared else tensor.dim() - ndim))
+        return list(found.values())
 
     @cached_property
     def _places(self) -> list[int]:
-        """For each column, which of `_first` it is."""
-        order = {id(self.tensors[k]): place for place, (k, _, _) in enumerate(self._first)}
-        return [order[id(tensor)] for tensor in self.tensors]
+        """For each column, which of `_first` it is; empty if each is its own."""
+        order = {id(tensor): place for place, (tensor, _) in enumerate(self._first)}
+        return [order[id(tensor)] for tensor in self.tensors] if len(order) < len(self.tensors) else []
 
     def _mapped(self, size: int, function: Any, columns: dict[int, Tensor]) -> Columns:
         tensors = []

@@ -163,6 +163,8 @@ def version_of(value: object) -> int:
 
 def retval_version_of(value: object) -> int:
     """Return the same for a return value, through lists and dicts too."""
+    if isinstance(value, Tensor):
+        return value._version
     if type(value) is list:
         return sum(map(retval_version_of, value))
     if type(value) is dict:

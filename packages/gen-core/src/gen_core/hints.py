@@ -28,20 +28,24 @@ class Hints:
     __slots__ = ("_carried",)
 
     def __init__(self) -> None:
-        self._carried: dict[int, _Carried] = {}
+        self._carried: dict[int, tuple[Any, Any, int, Diff]] = {}
 
     def carry(self, before: object, now: object, diff: Diff) -> None:
         """Remember how `now` differs from `before`, for callees that it is passed on to."""
-        is_scalar = now is None or isinstance(now, int | float | str)
-        if diff is not UNKNOWN and not is_scalar and is_comparing_plainly():
-            self._carried[id(now)] = _Carried(before, now, version_of(now), diff)
+        if diff is UNKNOWN or now is None or isinstance(now, _SCALARS) or not is_comparing_plainly():
+            return
+        # It holds the value, so that its id stays its own.
+        self._carried[id(now)] = before, now, version_of(now), diff
 
     def of(self, before: object, now: object) -> Diff:
         """Return how `now` differs from `before`, UNKNOWN if nobody has said."""
         carried = self._carried.get(id(now))
-        if carried is None or not (carried.before is before or is_same(carried.before, before)):
+        if carried is None:
             return UNKNOWN
-        return carried.diff if version_of(now) == carried.version else UNKNOWN
+        earlier, _, version, diff = carried
+        if earlier is not before and not is_same(earlier, before):
+            return UNKNOWN
+        return diff if version_of(now) == version else UNKNOWN
 
     def argdiffs(self, old: Trace[Any], call: Call[Any]) -> ArgDiffs:
         """Return how a callee's arguments differ from those in its trace, with what values carry along."""
@@ -58,13 +62,4 @@ class Hints:
         return diff if diff is UNCHANGED else self.of(before, now)
 
 
-class _Carried:
-    """How a value differs from the one that stood in its place; holds the value, so its id stays its own."""
-
-    __slots__ = ("before", "diff", "now", "version")
-
-    def __init__(self, before: object, now: object, version: int, diff: Diff) -> None:
-        self.before = before
-        self.now = now
-        self.version = version
-        self.diff = diff
+_SCALARS = (int, float, str)

@@ -38,7 +38,7 @@ def unvisited(policy: Policy) -> Iterator[None]:
 
 def judge_constraints(constraints: ChoiceMap, trace: Trace[Any]) -> None:
     """Raise or warn if `trace` did not visit all of `constraints`."""
-    if constraints.is_empty or _policy.get() == "ignore":
+    if _policy.get() == "ignore":
         return
     left = trace.unvisited(constraints)
     if left:

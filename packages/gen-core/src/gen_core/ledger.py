@@ -13,7 +13,7 @@ from gen_core.choice import ChoiceTrace
 from gen_core.numbers import are_plain
 from gen_core.readable import values_are_readable
 from gen_core.scoring import sum_scores
-from gen_core.totals import total
+from gen_core.totals import Score, as_number, as_tensor, is_on_cpu, total
 
 if TYPE_CHECKING:
     from gen_core.trace import Trace
@@ -23,7 +23,7 @@ class Settled(NamedTuple):
     """The weight of an edit, and the score of the edited trace; both of shape `()`."""
 
     weight: Tensor
-    score: Tensor
+    score: Score
 
 
 @final
@@ -45,7 +45,7 @@ class Ledger:
         """Weights of callees."""
 
     def settle(
-        self, old: Tensor, new: Tensor | float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
+        self, old: Score, new: Score, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
     ) -> Settled:
         """Return the weight and the new score.
 
@@ -58,12 +58,9 @@ class Ledger:
             num_new: Their number.
             records: Returns the traces of all choices and callees of the edited trace.
         """
-        old = old.detach()
-        if old.is_cpu and not torch.is_grad_enabled() and are_plain():
-            if not isinstance(new, Tensor):
-                return self._settle_numbers(old.item(), new, num_new, records)
-            if new.is_cpu:
-                return self._settle_numbers(old.item(), new.item(), num_new, records)
+        if self._are_numbers(old, new, num_new):
+            return self._settle_numbers(as_number(old), as_number(new), num_new, records)
+        old = as_tensor(old).detach()
         if not isinstance(new, Tensor):
             new = torch.scalar_tensor(new, dtype=old.dtype, device=old.device)
         gained = new if len(self.gained) == num_new else sum_scores(self.gained)
@@ -76,19 +73,34 @@ class Ledger:
         kept = old - (lost if choices == self.lost else sum_scores(choices))
         return Settled(weight, total([kept + new, *callees, *(trace.score for trace in self.entered)]))
 
+    def _weight_of_callee(self) -> Tensor | None:
+        """Return the weight of the one callee that was run, if that is the weight of the edit as it is."""
+        if self.gained or self.lost or len(self.weights) != 1:
+            return None
+        (weight,) = self.weights
+        return weight if weight.dtype is torch.float64 and weight.is_cpu else None
+
+    def _are_numbers(self, old: Score, new: Score, num_new: int) -> bool:
+        """Return whether scores may be added up in Python's arithmetic."""
+        if torch.is_grad_enabled() or not is_on_cpu(old):
+            return False
+        if type(new) is float and num_new:
+            return True  # choices are scored as numbers only where tensors are plain
+        return is_on_cpu(new) and are_plain()
+
     def _settle_numbers(
         self, old: float, new: float, num_new: int, records: Callable[[], Iterable[Trace[Any]]]
     ) -> Settled:
         """Return the same by Python's arithmetic: a tenth of the time that tensors of one number take."""
-        gained = new if len(self.gained) == num_new else sum(map(_number, self.gained))
-        lost = sum(map(_number, self.lost))
-        change = gained - lost + sum([weight.item() for weight in self.weights])
-        weight = torch.scalar_tensor(change, dtype=torch.float64)
+        gained = new if len(self.gained) == num_new else sum([choice.score_number for choice in self.gained])
+        lost = sum([choice.score_number for choice in self.lost], start=0.0)
+        weight = self._weight_of_callee()
+        if weight is None:
+            weight = as_tensor(gained - lost + sum([weight.item() for weight in self.weights]))
         if not math.isfinite(old):
             return Settled(weight, _sum(records()))
-        gone = lost if self.gone == self.lost else sum(map(_number, self.gone))
-        score = old - gone + new + sum([trace.score.item() for trace in self.entered])
-        return Settled(weight, torch.scalar_tensor(score, dtype=torch.float64))
+        gone = lost if self.gone == self.lost else sum([record.score_number for record in self.gone])
+        return Settled(weight, old - gone + new + sum([trace.score_number for trace in self.entered]))
 
 
 def _sum(records: Iterable[Trace[Any]]) -> Tensor:
@@ -96,10 +108,3 @@ def _sum(records: Iterable[Trace[Any]]) -> Tensor:
     every = list(records)
     choices = [record for record in every if type(record) is ChoiceTrace]
     return total([sum_scores(choices), *(r.score for r in every if type(r) is not ChoiceTrace)])
-
-
-def _number(record: Trace[Any]) -> float:
-    if type(record) is ChoiceTrace:
-        return record.score_number
-    number: float = record.score.item()
-    return number

@@ -42,7 +42,9 @@ def number_score(choice: ChoiceTrace[Any], log_prob: LogProbOfNumbers) -> float 
     dtype = value.dtype if value.dtype.is_floating_point else None
     numbers: list[Any] = []
     for argument in choice._call.args:
-        if isinstance(argument, Tensor):
+        if type(argument) is float or argument is None or type(argument) is int:
+            numbers.append(argument)
+        elif isinstance(argument, Tensor):
             if argument.dim() or not argument.is_cpu or (with_gradient and argument.requires_grad):
                 return None
             if argument.dtype.is_floating_point:
@@ -50,10 +52,9 @@ def number_score(choice: ChoiceTrace[Any], log_prob: LogProbOfNumbers) -> float 
                     dtype = argument.dtype
                 elif argument.dtype is not dtype:
                     return None
-            argument = argument.item()
-        elif argument is not None and type(argument) is not float and type(argument) is not int:
+            numbers.append(argument.item())
+        else:
             return None
-        numbers.append(argument)
     try:
         score = log_prob(value.item(), *numbers)
     except (ValueError, ArithmeticError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
 
-from gen_core.arguments import NO_KWARGS
 from gen_core.call import Call
 from gen_core.choice import ChoiceTrace
 from gen_core.choicemap import Branch, ChoiceMap, Leaf, branch
@@ -96,10 +95,10 @@ def _unflatten_records(values: Iterable[Any], rest: Any) -> dict[Path, Trace[Any
             records[path] = part
             continue
         column, row = next(left)
-        choice = records[path] = ChoiceTrace(*part)
-        choice._score = columns[column], row
-        if path in changed:
-            choice.mark_changed()
+        call, value = part
+        records[path] = _make_choice(call, value, (columns[column], row))
+    for path in changed:
+        records[path].mark_changed()
     return records
 
 
@@ -144,14 +143,11 @@ def _register_diffs() -> None:
 _register(
     Call,
     Node(
-        lambda call: ([call.gen_fn, call.args, dict(call.kwargs)], None),
-        lambda parts, rest: _make_call(*parts),
+        # Most calls have no keyword arguments, and most of a trace is calls.
+        lambda call: ([call.gen_fn, call.args, *([dict(call.kwargs)] if call.kwargs else ())], None),
+        lambda parts, rest: Call(*parts),
     ),
 )
-
-
-def _make_call(gen_fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
-    return Call(gen_fn, args, kwargs or NO_KWARGS)
 
 
 def _refuse(trace: Any) -> tuple[list[Any], Any]:

@@ -141,7 +141,8 @@ def given_value(call: Call[Any], value: object, path: Path = ()) -> Any:
     family = distribution.family
     if isinstance(value, GivenBy):
         value = value.value(call)
-    converted = family.convert(value, *call.args, **call.kwargs)
+    kwargs = call.kwargs
+    converted = family.convert(value, *call.args, **kwargs) if kwargs else family.convert(value, *call.args)
     if isinstance(converted, Tensor) and (
         converted.dim() or family.event_dim or not all(map(_is_scalar, call.args))
     ):

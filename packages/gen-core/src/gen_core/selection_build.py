@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, final
 
 from gen_core.address import Address, Key, Part, Path, PathPart, as_path, show
@@ -40,6 +41,8 @@ def select(*addresses: Pattern | Selection) -> Selection:
     Raises:
         AddressError: An argument is not an address.
     """
+    if len(addresses) == 1 and type(addresses[0]) is str:
+        return _matching_one(_pattern(addresses[0]))
     patterns = [_pattern(address) for address in addresses if not isinstance(address, Selection)]
     selection = _matching(patterns)
     for address in addresses:
@@ -156,7 +159,14 @@ class _Where(Selection):
 def _matching(patterns: list[_Pattern]) -> Selection:
     if not patterns:
         return NONE
+    if len(patterns) == 1:
+        return _matching_one(patterns[0])
     return _Select(patterns) if all(pattern.parts for pattern in patterns) else ALL
+
+
+@lru_cache(maxsize=4096)  # a sweep over choices selects the same ones again and again
+def _matching_one(pattern: _Pattern) -> Selection:
+    return _Select([pattern]) if pattern.parts else ALL
 
 
 def _tail(pattern: _Pattern) -> _Pattern:

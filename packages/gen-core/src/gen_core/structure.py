@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, final
 
@@ -55,18 +54,6 @@ def put_together(tensors: Sequence[Any], structure: Structure) -> Any:
     return _put([part if isinstance(part, Tensor) else StandIn(part) for part in tensors], structure)
 
 
-def putter(structure: Structure) -> Callable[[Sequence[Any]], Any]:
-    """Return a function that does what `put_together` does for one structure, faster: for many values."""
-    if isinstance(structure, int):
-        return itemgetter(structure)
-    if isinstance(structure, Opaque):
-        value = structure.value
-        return lambda tensors: value
-    unflatten, rest = _node(structure.kind).unflatten, structure.rest.value
-    parts = [putter(part) for part in structure.parts]
-    return lambda tensors: unflatten([part(tensors) for part in parts], rest)
-
-
 def within(tensors: Sequence[Any], structure: Structure) -> Apart:
     """Return a part of a value that was taken apart, `structure`, as if it had been taken apart alone."""
     index: dict[int, int] = {}
@@ -80,6 +67,11 @@ def within(tensors: Sequence[Any], structure: Structure) -> Apart:
 
     own = renumber(structure)
     return Apart([tensors[position] for position in index], own)
+
+
+def unflattener(structure: Inner) -> Callable[[Iterable[Any], Any], Any]:
+    """Return what makes a value of this type of its parts and of `structure.rest.value`."""
+    return _node(structure.kind).unflatten
 
 
 def assemble(structure: Inner, parts: Sequence[Any]) -> Any:

@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
 
-import torch
-
 from gen_core import rooms
 from gen_core.address import Address, Key, Path, as_path
 from gen_core.address_errors import NoChoiceError
@@ -25,10 +23,12 @@ from gen_core.diff import (
     version_of,
 )
 from gen_core.errors import OtherFunctionError
+from gen_core.grad_mode import WithoutGradients
 from gen_core.judge import judge_constraints, judge_selection
 from gen_core.results import ArgGradients, ChoiceGradients, Updated
 from gen_core.selection import ALL, NONE, Selection
 from gen_core.selection_build import as_selection
+from gen_core.totals import Score, as_number, as_tensor
 from gen_core.trace_text import format_trace
 from gen_core.verify import verified
 
@@ -52,19 +52,20 @@ class Trace(ABC, Generic[R_co]):
     __slots__ = ("_call", "_retval", "_retval_version", "_score", "_versions")
 
     def __init__(
-        self, call: Call[Any], retval: R_co, score: Tensor, versions: tuple[int, ...] | None = None
+        self, call: Call[Any], retval: R_co, score: Score, versions: tuple[int, ...] | None = None
     ) -> None:
         """Record a finished run.
 
         Args:
             call: What was run.
             retval: What it returned.
-            score: The log density, shape `()`, float64 where the device has it.
+            score: The log density, shape `()`, float64 where the device has it. A Python number stands for
+                a tensor on the CPU, which is made when somebody asks: few ask for that of every edit.
             versions: The version number of each argument, where they are known.
         """
         self._call = call
         self._retval = retval
-        self._score = score
+        self._score: Any = score
         self._versions = tuple(map(version_of, call.values())) if versions is None else versions
         self._retval_version = retval_version_of(retval)
 
@@ -96,7 +97,17 @@ class Trace(ABC, Generic[R_co]):
     @property
     def score(self) -> Tensor:
         """The log density log p(t, r; x) - log q(r; x, t), shape `()`, in nats."""
-        return self._score
+        return as_tensor(self._score)
+
+    @property
+    def raw_score(self) -> Score:
+        """The score as it is held: for who can use a Python number."""
+        return self._score  # type: ignore[no-any-return]
+
+    @property
+    def score_number(self) -> float:
+        """The score as a Python number; waits for the device that it is on."""
+        return as_number(self._score)
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -292,7 +303,7 @@ class Trace(ABC, Generic[R_co]):
                 return Updated(self, self.score.new_zeros(()), UNCHANGED, EMPTY)
             return room(self, new, hints, change)
 
-        with torch.no_grad():
+        with WithoutGradients():
             if argdiffs is not UNKNOWN:
                 return verified(self, diffs, edit)
             with revisiting():
@@ -301,14 +312,15 @@ class Trace(ABC, Generic[R_co]):
     def _moved(
         self, call: Call[Any] | None, hints: Diff | Mapping[str, Diff] | None
     ) -> tuple[Call[Any], ArgDiffs]:
-        new = self._call if call is None else call
-        if new.gen_fn is not self.gen_fn and new.gen_fn != self.gen_fn:
-            raise OtherFunctionError(self.gen_fn.name, new.gen_fn.name)
+        old = self._call
+        new = old if call is None else call
+        if new.gen_fn is not old.gen_fn and new.gen_fn != old.gen_fn:
+            raise OtherFunctionError(old.gen_fn.name, new.gen_fn.name)
         values = new.values()
-        if new is self._call and tuple(map(version_of, values)) == self.versions:
+        if new is old and tuple(map(version_of, values)) == self.versions:
             diffs: ArgDiffs = (UNCHANGED,) * len(values)
         else:
-            diffs = compare_arguments(self._call.values(), values, self.versions)
+            diffs = compare_arguments(old.values(), values, self.versions)
         if hints is None:
             return new, diffs
         names = new.gen_fn.binder.names(new.args, new.kwargs)

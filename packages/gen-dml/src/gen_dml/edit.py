@@ -40,7 +40,7 @@ class Edit(Run):
         """Score what is new, and return the edited trace."""
         old = self.old
         new = score_edited(self.new, self.new_paths, self.gen_fn.name)
-        weight, score = self.ledger.settle(old.score, new, len(self.new), self.records.values)
+        weight, score = self.ledger.settle(old.raw_score, new, len(self.new), self.records.values)
         trace = DynamicTrace(self.call, retval, score, self.records)
         retdiff = self.hints.retdiff(old.retval, retval, old.retval_version)
         return Updated(trace, weight, retdiff, graft(self.discards))
@@ -61,8 +61,7 @@ class Edit(Run):
     def replace(self, old: Trace[Any], path: Path, discard: ChoiceMap) -> None:
         """Note that `old` does not stay, and which of its values are discarded."""
         self.ledger.gone.append(old)
-        if not discard.is_empty:
-            self.discards.append((path, discard))
+        self.discards.append((path, discard))
 
     def enter(self, path: Path, trace: Trace[T], weight: Tensor) -> T:
         """Record a callee that was run."""

@@ -10,9 +10,8 @@ from gen_core.choicemap import Leaf
 from gen_core.choicemap_build import graft
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_core import Call, ChoiceMap, Path
+    from gen_core.totals import Score
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -24,7 +23,7 @@ class DynamicTrace(Trace[R_co]):
     __slots__ = ("_choices", "_records")
 
     def __init__(
-        self, call: Call[Any], retval: R_co, score: Tensor, records: Mapping[Path, Trace[Any]]
+        self, call: Call[Any], retval: R_co, score: Score, records: Mapping[Path, Trace[Any]]
     ) -> None:
         """Record a run; `records` holds the trace of each choice and callee, in the order of visits."""
         super().__init__(call, retval, score)

@@ -74,18 +74,22 @@ class Edit(Run):
     def take_out(self, old: Trace[Any]) -> None:
         """Note what the weight loses with a choice or callee that is no longer there."""
 
-    @abstractmethod
-    def touches(self, path: Path, record: Trace[Any]) -> bool:
-        """Return whether a choice or callee is constrained or selected."""
-
     @property
     @abstractmethod
     def asked(self) -> ChoiceMap | Selection:
         """What is constrained or selected."""
 
     @abstractmethod
+    def asked_at(self, path: Path) -> ChoiceMap | Selection:
+        """Return what is constrained or selected at and below an address."""
+
+    @abstractmethod
     def keys_of(self, asked: Any) -> Collection[PathPart] | None:
         """Return the keys of what is asked for, None if these may be any."""
+
+    @abstractmethod
+    def touches(self, asked: Any, record: Trace[Any]) -> bool:
+        """Return whether what is asked for at its address touches a choice or callee."""
 
     @final
     def edited(self) -> Updated[Any]:
@@ -227,8 +231,7 @@ class Edit(Run):
     def replace(self, old: Trace[Any], path: Path, discard: ChoiceMap) -> None:
         """Note that `old` does not stay, and which of its values are discarded."""
         self.ledger.gone.append(old)
-        if not discard.is_empty:
-            self.discards.append((path, discard))
+        self.discards.append((path, discard))
 
     @final
     def enter(self, made: tuple[Trace[Any], Any]) -> tuple[Trace[Any], Diff]:
@@ -287,32 +290,38 @@ class Edit(Run):
         new = self.call if call is None else call
         callee: Any = new.gen_fn
         plan: Plan = callee.program.plan
-        return Reach(changed_arguments(plan, old.call, new, diffs), self._touched(slots, plan))
+        if new is old.call and diffs.count(UNCHANGED) == len(diffs):
+            changed = plan.unchanged
+        else:
+            changed = changed_arguments(plan, old.call, new, diffs)
+        return Reach(changed, self._touched(slots, plan))
 
     def _touched(self, slots: Slots, plan: Plan) -> frozenset[int]:
         numbers: list[int] = []
-        self._collect_asked(plan.tree, self.asked, numbers)
-        return frozenset([number for number in numbers if self._is_touched(number, slots, plan)])
+        self._collect_touched(plan.tree, self.asked, slots, plan, numbers)
+        return frozenset(numbers)
 
-    def _collect_asked(self, tree: AddressTree, asked: Any, numbers: list[int]) -> None:
-        """Add the visits that may be touched, without asking for each address of a large function."""
-        numbers += tree.numbers
+    def _collect_touched(
+        self, tree: AddressTree, asked: Any, slots: Slots, plan: Plan, numbers: list[int]
+    ) -> None:
+        """Add the visits that are touched, without asking for each address of a large function."""
+        number = tree.visit
+        if number is not None and self.touches(asked, slots.records[plan.numbers[number][0]]):
+            numbers.append(number)
+        if tree.computed:
+            numbers += [number for number in tree.computed if self._is_touched(number, slots, plan)]
         if not tree.below:
             return
         keys = self.keys_of(asked)
         for key in tree.below if keys is None or len(keys) > len(tree.below) else keys:
             below = tree.below.get(key)
-            if below is None:
-                continue
-            if below.below:
-                self._collect_asked(below, asked.child(key), numbers)
-            else:
-                numbers += below.numbers
+            if below is not None:
+                self._collect_touched(below, asked.child(key), slots, plan, numbers)
 
     def _is_touched(self, number: int, slots: Slots, plan: Plan) -> bool:
         slot, is_splice = plan.numbers[number]
         if not is_splice:
-            return self.touches(slots.paths[slot], slots.records[slot])
+            return self.touches(self.asked_at(slots.paths[slot]), slots.records[slot])
         splice = slots.splices[slot]
         callee: Any = splice.call.gen_fn
         return bool(self._touched(splice.slots, callee.program.plan))
@@ -343,7 +352,7 @@ class Edit(Run):
             self._take_out_vanished(slots, plan)
         new = score_edited(self.new, self.new_paths, self.gen_fn.name)
         weight, score = self.ledger.settle(
-            old.score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
+            old.raw_score, new, len(self.new), lambda: [record for _, record in in_order(slots, plan)]
         )
         diff = self.hints.retdiff(old.retval, retval, old.retval_version) if has_changed else UNCHANGED
         versions = old.versions if self.call is old.call and all_unchanged(self.argdiffs) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -45,6 +46,10 @@ class Plan:
         self.is_fixed = not self.splices and None not in self.literals
         """Whether every trace has the same addresses."""
         self.index = {path: i for i, path in enumerate(self.literals) if path is not None}
+        self.depth = max([1, *map(len, self.index)]) if self.is_fixed else sys.maxsize
+        """How many parts the addresses of visits have at most."""
+        self.unchanged = (False,) * len(self.arguments)
+        """What is said of the arguments of an edit that changes none."""
         self.tree = AddressTree()
         """The visits by the literal parts that their addresses begin with."""
         for number, visit in enumerate(self.visits):
@@ -66,11 +71,13 @@ class Plan:
 class AddressTree:
     """Visits by address, as far as it is literal."""
 
-    __slots__ = ("below", "numbers")
+    __slots__ = ("below", "computed", "visit")
 
     def __init__(self) -> None:
-        self.numbers: list[int] = []
-        """Visits whose addresses end here, or go on with a part that is computed; here `@ inline` is too."""
+        self.visit: int | None = None
+        """The visit whose address ends here."""
+        self.computed: list[int] = []
+        """Visits whose addresses go on with a part that is computed; here `@ inline` is too."""
         self.below: dict[PathPart, AddressTree] = {}
 
     def place(self, number: int, visit: Visit) -> None:
@@ -80,7 +87,10 @@ class AddressTree:
             if isinstance(part, Expression):
                 break
             tree = tree.below.setdefault(part, AddressTree())
-        tree.numbers.append(number)
+        if literal_path(visit) is None:
+            tree.computed.append(number)
+        else:
+            tree.visit = number
 
 
 def literal_path(visit: Visit) -> Path | None:

@@ -71,13 +71,15 @@ class _Regenerate(Edit):
         if type(old) is not ChoiceTrace:
             self.ledger.weights.append(-rooms.project(old, NONE))
 
-    def touches(self, path: Path, record: Trace[Any]) -> bool:
-        part = self.selection.under(path)
-        return part.selects_here if type(record) is ChoiceTrace else part is not NONE
-
     @property
     def asked(self) -> Selection:
         return self.selection
 
+    def asked_at(self, path: Path) -> Selection:
+        return self.selection.under(path)
+
     def keys_of(self, asked: Selection) -> Collection[PathPart] | None:
         return asked.keys()
+
+    def touches(self, asked: Selection, record: Trace[Any]) -> bool:
+        return asked.selects_here if type(record) is ChoiceTrace else asked is not NONE

@@ -137,10 +137,9 @@ def _unflatten(parts: Iterable[Any], rest: Any) -> Slots:
     records, *others = parts
     values, splices = others[:num_values], iter(others[num_values:])
     spliced = [Splice(*triple) for triple in zip(splices, splices, splices, strict=True)]
-    is_whole = not any([value is MISSING for value in values]) and all(
-        # Anything may stand for the parts of a tree while torch maps it.
-        [getattr(splice.slots, "is_whole", True) for splice in spliced]
-    )
+    is_whole = Missing not in map(type, values)
+    if spliced:  # Anything may stand for the parts of a tree while torch maps it.
+        is_whole = is_whole and all([getattr(splice.slots, "is_whole", True) for splice in spliced])
     slots = Slots(list(records.values()), tuple(records), values, spliced, is_whole=is_whole)
     if not is_intact:
         slots.mark_changed()

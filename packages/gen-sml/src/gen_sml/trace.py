@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from gen_core import Trace, register_trace
+from gen_core import ChoiceTrace, Trace, register_trace
 from gen_core.choicemap_build import graft
 from gen_sml.slots import Slots, in_order
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gen_core import Call, ChoiceMap, Path
+    from gen_core.totals import Score
     from gen_sml.plan import Plan
 
 R_co = TypeVar("R_co", covariant=True)
@@ -28,7 +27,7 @@ class StaticTrace(Trace[R_co]):
         self,
         call: Call[Any],
         retval: R_co,
-        score: Tensor,
+        score: Score,
         slots: Slots,
         versions: tuple[int, ...] | None = None,
     ) -> None:
@@ -75,7 +74,7 @@ class StaticTrace(Trace[R_co]):
         """Return the trace at `path`, which may lie within a callee."""
         if not path:
             return self
-        for length in range(len(path), 0, -1):
+        for length in range(min(len(path), self.plan.depth), 0, -1):
             record = self.record(path[:length])
             if record is not None:
                 return record.find(path[length:])
@@ -83,7 +82,7 @@ class StaticTrace(Trace[R_co]):
 
     def visited(self, path: Path) -> bool:
         """Return whether a constraint at `path` was used; callees answer for what is below them."""
-        for length in range(len(path), 0, -1):
+        for length in range(min(len(path), self.plan.depth), 0, -1):
             record = self.record(path[:length])
             if record is not None:
                 return record.visited(path[length:])
@@ -95,6 +94,8 @@ class StaticTrace(Trace[R_co]):
         for key in constraints.child_keys():
             below = constraints.child(key)
             record = self.record((key,))
+            if type(record) is ChoiceTrace and below.is_leaf:
+                continue
             if record is not None:
                 left += [(key, *path) for path in record.unvisited(below)]
             else:

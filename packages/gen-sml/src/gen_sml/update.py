@@ -79,12 +79,15 @@ class _Update(Edit):
         else:
             self.ledger.weights.append(-old.score)
 
-    def touches(self, path: Path, record: Trace[Any]) -> bool:
-        return not self.constraints.submap(path).is_empty
-
     @property
     def asked(self) -> ChoiceMap:
         return self.constraints
 
+    def asked_at(self, path: Path) -> ChoiceMap:
+        return self.constraints.submap(path)
+
     def keys_of(self, asked: ChoiceMap) -> Collection[PathPart]:
         return asked.child_keys()
+
+    def touches(self, asked: ChoiceMap, record: Trace[Any]) -> bool:
+        return not asked.is_empty
