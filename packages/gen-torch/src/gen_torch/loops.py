@@ -16,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 from gen_core.readable import transforms_are_active
 from gen_core.structure import Structure, put_together, take_apart
 from gen_torch.errors import LoopError
+from gen_torch.loop_scan import staged_scan
 from gen_torch.staging import is_staging, lift
 
 C = TypeVar("C")
@@ -46,8 +47,8 @@ def scan(
     inputs, structure = take_apart(steps)
     if not inputs or not len(inputs[0]):
         raise LoopError("scan needs at least one step: pass `xs` with a first dimension, or `length`.")
-    if is_staging() and not transforms_are_active():
-        found: tuple[C, Y] | None = _staged_scan(function, init, inputs, structure)
+    if is_staging():
+        found: tuple[C, Y] | None = staged_scan(function, init, inputs, structure)
         if found is not None:
             return found
     carry = init

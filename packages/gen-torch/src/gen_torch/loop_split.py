@@ -1,0 +1,126 @@
+"""A step with its vector-Jacobian product as two graphs: what the loop forward does, and what the one back.
+
+The loop back gets the carry and the row of each step, and computes what it needs of the step again if that
+is cheap. What is not, and random draws, the loop forward keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import fx
+
+from gen_torch.loop_graphs import copy_views_of_inputs, outputs_of
+
+
+class Split(NamedTuple):
+    """The two graphs."""
+
+    forward: fx.GraphModule
+    """Takes the carry, a row and what was captured; returns the outputs of the step, then what is kept."""
+    backward: fx.GraphModule
+    """Takes what is kept, a row, the gradients of the outputs, and what was captured."""
+    num_kept: int
+
+
+def split(joint: fx.GraphModule, size: int, num_inputs: int, num_outputs: int, num_captured: int) -> Split:
+    """Split the graph of a step.
+
+    Args:
+        joint: Takes the carry and a row, gradients of outputs, and what was captured; returns the outputs,
+            then gradients.
+        size: The number of tensors in the carry.
+        num_inputs: That of the carry and a row.
+        num_outputs: Of the step.
+        num_captured: How many of the inputs were captured.
+    """
+    placeholders = [node for node in joint.graph.nodes if node.op == "placeholder"]
+    captured = placeholders[len(placeholders) - num_captured :]
+    inputs, incoming = placeholders[:num_inputs], placeholders[num_inputs : len(placeholders) - num_captured]
+    results = outputs_of(joint)
+    outputs, gradients = results[:num_outputs], results[num_outputs:]
+    rows = inputs[size:]
+    kept = _to_keep(gradients, depending_on(joint, incoming), {*rows, *incoming, *captured})
+    forward = extract(joint, [*inputs, *captured], [*outputs, *kept])
+    backward = extract(joint, [*kept, *rows, *incoming, *captured], gradients)
+    _copy_what_is_returned_twice(forward)
+    copy_views_of_inputs(forward)
+    return Split(forward, backward, len(kept))
+
+
+def depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:
+    """Return the nodes that need any of `sources`, these included."""
+    late = set(sources)
+    for node in graph.graph.nodes:
+        if node.op != "output" and any(source in late for source in node.all_input_nodes):
+            late.add(node)
+    return late
+
+
+def extract(graph: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
+    """Return the part of a graph that computes some nodes from others."""
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for i, node in enumerate(inputs):
+        copies[node] = part.placeholder(f"input_{i}")
+        copies[node].meta = dict(node.meta)
+    wanted = _needed_for(outputs, set(inputs))
+    for node in graph.graph.nodes:
+        if node in wanted:
+            copies[node] = part.node_copy(node, lambda other: copies[other])
+    part.output([copies[node] for node in outputs])
+    return fx.GraphModule(graph, part)
+
+
+def _needed_for(outputs: Sequence[fx.Node], given: set[fx.Node]) -> set[fx.Node]:
+    wanted: set[fx.Node] = set()
+    left = [node for node in outputs if node not in given]
+    while left:
+        node = left.pop()
+        if node not in wanted:
+            wanted.add(node)
+            left += [other for other in node.all_input_nodes if other not in given]
+    return wanted
+
+
+def _to_keep(gradients: Sequence[fx.Node], late: set[fx.Node], given: set[fx.Node]) -> list[fx.Node]:
+    """Return what the loop back needs and neither is given nor computes again."""
+    kept: dict[fx.Node, None] = {}
+    seen = set(given)
+    left = list(gradients)
+    while left:
+        node = left.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node not in late and not _is_cheap(node):
+            kept[node] = None
+        else:
+            left += node.all_input_nodes
+    return list(kept)
+
+
+def _is_cheap(node: fx.Node) -> bool:
+    """Return whether computing a node again costs no more than storing it."""
+    if node.op == "get_attr":  # the body of an inner loop
+        return True
+    operation = node.target
+    if not isinstance(operation, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded in operation.tags:
+        return False
+    return operation.is_view or torch.Tag.pointwise in operation.tags or not node.all_input_nodes
+
+
+def _copy_what_is_returned_twice(graph: fx.GraphModule) -> None:
+    (last,) = (node for node in graph.graph.nodes if node.op == "output")
+    outputs: list[fx.Node] = []
+    for output in outputs_of(graph):
+        if output in outputs:
+            with graph.graph.inserting_before(last):
+                copy = graph.graph.call_function(torch.ops.aten.clone.default, (output,))
+            copy.meta = dict(output.meta)
+            output = copy
+        outputs.append(output)
+    last.args = (outputs,)
+    graph.recompile()
