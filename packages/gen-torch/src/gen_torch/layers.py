@@ -113,10 +113,11 @@ def wrapped(tensor: Tensor, batches: Sequence[int], dim: int = 0) -> Tensor:
 
 
 def leaf(tensor: Tensor, layer: int) -> Tensor:
-    """Return a tensor as a new variable of autograd at a layer."""
+    """Return a tensor as it is below a layer as a new variable of autograd at that layer."""
+    with down_to(max(layer - 1, 0)):
+        fresh = tensor.detach()
     with down_to(layer), enable_inplace_requires_grad(True):
-        fresh = _wrap_for_grad(tensor, layer) if layer else tensor.detach()
-        return fresh.requires_grad_()
+        return (_wrap_for_grad(fresh, layer) if layer else fresh).requires_grad_()
 
 
 def _follows_gradients(layer: int) -> bool:
