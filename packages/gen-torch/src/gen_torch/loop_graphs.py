@@ -37,6 +37,8 @@ def subgraph(body: Callable[..., list[Tensor]], examples: Sequence[Tensor]) -> S
         with down_to(0):
             inputs = [example.detach().clone() for example in examples]
         graph: fx.GraphModule = reenter_make_fx(flat)(*inputs)
+    for node, example in zip(graph.graph.nodes, inputs, strict=False):
+        node.meta["val"] = example  # what was noted of inputs is wrapped by the transforms
     with down_to(0):
         # An operation, so that a captured tensor is known to the function that is being staged.
         captured = tuple(tensor.detach() for tensor in lift(graph))

@@ -66,7 +66,7 @@ def _joined(kinds: Sequence[Kind], look: Look, starts: Sequence[Tensor]) -> list
         Kind(
             before.batches | after.batches,
             before.is_variable or after.is_variable,
-            before.is_packed or start.stride() != output.meta["val"].stride(),
+            before.is_packed or 0 in start.stride() or start.stride() != output.meta["val"].stride(),
         )
         for before, after, start, output in zip(kinds, look.kinds, starts, outputs, strict=False)
     ]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import fx
 
+from gen_torch.graph_parts import depending_on, extract, without_writes
 from gen_torch.loop_graphs import copy_views_of_inputs, outputs_of
 
 
@@ -36,6 +37,7 @@ def split(joint: fx.GraphModule, size: int, num_inputs: int, num_outputs: int, n
         num_outputs: Of the step.
         num_captured: How many of the inputs were captured.
     """
+    joint = without_writes(joint)
     placeholders = [node for node in joint.graph.nodes if node.op == "placeholder"]
     captured = placeholders[len(placeholders) - num_captured :]
     inputs, incoming = placeholders[:num_inputs], placeholders[num_inputs : len(placeholders) - num_captured]
@@ -48,41 +50,6 @@ def split(joint: fx.GraphModule, size: int, num_inputs: int, num_outputs: int, n
     _copy_what_is_returned_twice(forward)
     copy_views_of_inputs(forward)
     return Split(forward, backward, len(kept))
-
-
-def depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:
-    """Return the nodes that need any of `sources`, these included."""
-    late = set(sources)
-    for node in graph.graph.nodes:
-        if node.op != "output" and any(source in late for source in node.all_input_nodes):
-            late.add(node)
-    return late
-
-
-def extract(graph: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
-    """Return the part of a graph that computes some nodes from others."""
-    part = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for i, node in enumerate(inputs):
-        copies[node] = part.placeholder(f"input_{i}")
-        copies[node].meta = dict(node.meta)
-    wanted = _needed_for(outputs, set(inputs))
-    for node in graph.graph.nodes:
-        if node in wanted:
-            copies[node] = part.node_copy(node, lambda other: copies[other])
-    part.output([copies[node] for node in outputs])
-    return fx.GraphModule(graph, part)
-
-
-def _needed_for(outputs: Sequence[fx.Node], given: set[fx.Node]) -> set[fx.Node]:
-    wanted: set[fx.Node] = set()
-    left = [node for node in outputs if node not in given]
-    while left:
-        node = left.pop()
-        if node not in wanted:
-            wanted.add(node)
-            left += [other for other in node.all_input_nodes if other not in given]
-    return wanted
 
 
 def _to_keep(gradients: Sequence[fx.Node], late: set[fx.Node], given: set[fx.Node]) -> list[fx.Node]:
