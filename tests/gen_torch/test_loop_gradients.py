@@ -208,7 +208,9 @@ def nested_batches_by_func(loss: Loss) -> Callable[..., Any]:
 
     def run(p: Tensor, init: Tensor, xs: Tensor) -> Any:
         inner = batch(gradients, (None, 0, None))
-        return batch(inner, (0, None, None))(torch.stack([p, -p]), torch.stack([init, init.cos(), init * p]), xs)
+        return batch(inner, (0, None, None))(
+            torch.stack([p, -p]), torch.stack([init, init.cos(), init * p]), xs
+        )
 
     return run
 

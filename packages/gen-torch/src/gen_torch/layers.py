@@ -58,7 +58,7 @@ def down_to(layer: int) -> Iterator[None]:
 
 
 def at(tensor: Tensor, layer: int) -> Tensor:
-    """Return the tensor as it is at a layer, whose batch dimensions of the layers above stay where they are."""
+    """Return a tensor as it is at a layer, with the dimensions of batches above it where they are."""
     while is_functorch_wrapped_tensor(tensor) and maybe_get_level(tensor) > layer:
         tensor = get_unwrapped(tensor)
     return tensor

@@ -1,22 +1,25 @@
-"""Gradients through a loop: a loop back that computes the vector-Jacobian product of each step."""
+"""Gradients through a loop: its outputs as a function of autograd, whose gradients a loop back computes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NoReturn, final
 
 import torch
 from torch import Tensor
-from torch._C._functorch import _wrap_for_grad
+from torch._C._functorch import _wrap_for_grad, is_legacy_batchedtensor
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd.function import _SingleLevelFunction
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from gen_core import GradientError
-from gen_torch.layers import at, batch_sizes, differentiable_at, down_to, unwrapped, wrapped
-from gen_torch.loop_graphs import Subgraph, outputs_of, run_loop, subgraph, unaliased
+from gen_torch.layers import batch_sizes, differentiable_at, down_to, unwrapped, wrapped
+from gen_torch.loop_back import LoopBack, Scan
+from gen_torch.loop_graphs import Subgraph, outputs_of, run_loop
 from gen_torch.loop_split import split
 from gen_torch.loop_step import Kind, Look, Step
+from gen_torch.staging import staging
 
 
 @final
@@ -29,6 +32,7 @@ class DifferentiableLoop:
         look: What a step does.
         starts: The first carry, as physical tensors.
         columns: The columns, as physical tensors.
+        scan: How to run the loop back.
     """
 
     def __init__(
@@ -38,39 +42,41 @@ class DifferentiableLoop:
         look: Look,
         starts: Sequence[Tensor],
         columns: Sequence[Tensor],
+        scan: Scan,
     ) -> None:
         assert step.layer is not None
         self._layer = step.layer
         self._around = sorted(batch for batch in batch_sizes() if batch < step.layer)
-        self._size = step.size
-        self._kinds = kinds
-        self._outcomes = look.kinds
-        self._starts, self._columns = starts, columns
-        self._varying = [i for i, kind in enumerate(look.kinds) if kind.is_variable]
+        self._size = len(starts)
+        self._kinds, self._outcomes = kinds, look.kinds
+        varying = [i for i, kind in enumerate(look.kinds) if kind.is_variable]
         like = outputs_of(look.sub.graph)
         with disable_proxy_modes_tracing():
-            incoming = [torch.empty_like(like[i].meta["val"]) for i in self._varying]
+            incoming = [torch.empty_like(like[i].meta["val"]) for i in varying]
         with down_to(0):
             first = [column[0] for column in columns]
-        self._joint = step.joint(kinds, look.kinds, [*starts, *first, *incoming])
-        captured = self._joint.sub.captured
-        self._parts = split(self._joint.sub.graph, step.size, len(kinds), len(look.kinds), len(captured))
-        results = run_loop(Subgraph(self._parts.forward, captured), starts, columns)
-        self._outputs, self._kept = results[: len(look.kinds)], results[len(look.kinds) :]
+        joint = step.joint(kinds, look.kinds, [*starts, *first, *incoming])
+        parts = split(joint.sub.graph, self._size, kinds, look.kinds, len(joint.sub.captured))
+        results = run_loop(Subgraph(parts.forward, joint.sub.captured), starts, columns)
+        outputs, kept = results[: len(look.kinds)], results[len(look.kinds) :]
+        carried = [i for i, kind in enumerate(kinds[: self._size]) if kind.is_variable]
+        self._captured = joint.captured
+        self._back = LoopBack(
+            scan, parts, joint.sub.captured, kept, columns, starts, outputs, varying, carried
+        )
 
     def outputs(self, carry: Sequence[Tensor], columns: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs, differentiable in the carry, the columns and what the step captured."""
         operands = self._operands(carry, columns)
-        inner = [wrapped(self._outputs[i], self._around, self._dim(i)) for i in self._varying]
-        tied = iter(_tied(self._layer, operands, inner, lambda gradients: self._back(operands, gradients)))
-        found = []
-        for i, (output, kind) in enumerate(zip(self._outputs, self._outcomes, strict=True)):
-            if kind.is_variable:
-                above = [batch for batch in kind.batches if batch > self._layer]
-                found.append(wrapped(next(tied), above, self._dim(i)))
-            else:
-                found.append(wrapped(output, sorted(kind.batches), self._dim(i)))
-        return found
+        found = self._back.outputs
+        inner = [wrapped(found[i], self._around, self._dim(i)) for i in self._back.varying]
+        tied = iter(_tied(self._layer, operands, inner, lambda given: self._gradients(operands, given)))
+        return [
+            wrapped(next(tied), [batch for batch in kind.batches if batch > self._layer], self._dim(i))
+            if kind.is_variable
+            else wrapped(found[i], sorted(kind.batches), self._dim(i))
+            for i, kind in enumerate(self._outcomes)
+        ]
 
     def _operands(self, carry: Sequence[Tensor], columns: Sequence[Tensor]) -> list[Tensor]:
         given = [
@@ -80,85 +86,49 @@ class DifferentiableLoop:
         ]
         with down_to(self._layer):
             # An operation, so that a loop around this one sees what this one captures.
-            return [tensor.view_as(tensor) for tensor in (*given, *self._joint.captured)]
+            return [tensor.view_as(tensor) for tensor in (*given, *self._captured)]
 
-    def _back(self, operands: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
+    def _gradients(self, operands: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[Tensor]:
         """Return the gradients in the operands."""
-        if set(batch_sizes()) - set(self._around):
+        incoming = {
+            i: gradient for i, gradient in zip(self._back.varying, given, strict=True) if gradient is not None
+        }
+        layer = self._layer_of_further_gradients(list(incoming.values()))
+        # Those that ask for gradients of many results at once, as torch.func.jacrev.
+        added = sorted(set(batch_sizes()) - set(self._around))
+        if any(map(is_legacy_batchedtensor, incoming.values())) or (added and self._back.has_loops):
             raise GradientError(
-                "Gradients through a staged loop cannot be taken for many results at once, as by "
-                "torch.func.jacrev. Use torch.func.jacfwd, or a batch of gradients."
+                "Gradients of many results at once, as by torch.func.jacrev or is_grads_batched, cannot be "
+                "staged through this loop. Use torch.func.jacfwd, take them one by one, or run it without jit."
             )
-        incoming = []
-        for i, gradient in zip(self._varying, gradients, strict=True):
-            if gradient is None:
-                with down_to(0):
-                    incoming.append(torch.zeros_like(self._outputs[i]))
-            else:
-                physical = unwrapped(gradient, 0, self._around, self._dim(i))
-                with down_to(0):
-                    incoming.append(physical.detach())
+        inside = [*self._around, *added]
+        physical = {i: unwrapped(gradient, layer, inside, self._dim(i)) for i, gradient in incoming.items()}
         dims = [self._dim(i) for i, kind in enumerate(self._kinds) if kind.is_variable]
-        dims += [0] * len(self._joint.captured)
-        results = self._loop_back(incoming)
-        between = 0
-        for layer, sources in self._second(operands, gradients).items():
-            inside = [batch for batch in self._around if between < batch < layer]
-            results = [wrapped(result, inside, dim) for result, dim in zip(results, dims, strict=True)]
-            results = _tied(layer, sources, results, _refuse)
-            between = layer
-        inside = [batch for batch in self._around if between < batch]
+        dims += [0] * len(self._captured)
+
+        def run(*gradients: Tensor) -> tuple[Tensor, ...]:
+            return tuple(self._back.gradients(dict(zip(incoming, gradients, strict=True))))
+
+        for _ in added:
+            places = tuple(len(self._around) + self._dim(i) for i in incoming)
+            run = torch.func.vmap(run, places, tuple(len(self._around) + dim for dim in dims))
+        with down_to(layer), staging(), nullcontext() if self._layer else torch.no_grad():
+            results = list(run(*physical.values()))
+        if self._layer == 0 and torch.is_grad_enabled():
+            results = _tied(0, [*operands, *physical.values()], results, _refuse)
         return [wrapped(result, inside, dim) for result, dim in zip(results, dims, strict=True)]
 
-    def _loop_back(self, incoming: Sequence[Tensor]) -> list[Tensor]:
-        """Return the gradients in the operands, as physical tensors."""
-        carried = [i for i in range(self._size) if self._kinds[i].is_variable]
-        num_varying = sum(i < self._size for i in self._varying)
-        given = dict(zip(self._varying, incoming[:num_varying], strict=False))
-        num_kept, num_columns = len(self._kept), len(self._columns)
-        captured, backward = self._joint.sub.captured, self._parts.backward
+    def _layer_of_further_gradients(self, gradients: Sequence[Tensor]) -> int:
+        """Return a layer below this one at which the gradients are to be differentiated again, or 0.
 
-        def step_back(*tensors: Tensor) -> list[Tensor]:
-            state = dict(zip(carried, tensors, strict=False))
-            sums = tensors[len(carried) : num_states]
-            rows = tensors[num_states : num_states + num_kept + num_columns]
-            own = tensors[num_states + num_kept + num_columns :]
-            into = [state[i] for i in self._varying if i < self._size]
-            found = backward(*rows, *into, *own, *captured)
-            new = found[len(found) - len(sums) :]
-            added = [total + gradient for total, gradient in zip(sums, new, strict=True)]
-            states = [state.contiguous() for state in (*found[: len(carried)], *added)]
-            return [*states, *found[len(carried) : len(found) - len(sums)]]
-
-        with down_to(0):
-            states = [given[i] if i in given else torch.zeros_like(self._starts[i]) for i in carried]
-            states += [torch.zeros(like.shape, dtype=like.dtype, device=like.device) for like in self._like_captured()]
-            num_states = len(states)
-            columns = [*self._kept, *self._columns, *incoming[num_varying:]]
-            columns = [torch.flip(column, [0]) for column in columns]
-            sub = subgraph(step_back, [*states, *(column[0] for column in columns)])
-            found = run_loop(sub, unaliased([state.contiguous() for state in states], ()), columns)
-            return [*found[:len(carried)], *(torch.flip(column, [0]) for column in found[num_states:]), *found[len(carried):num_states]]
-
-    def _like_captured(self) -> list[Tensor]:
-        """Return stand-ins for the gradients in what the step captured."""
-        size = len(self._joint.captured)
-        outputs = outputs_of(self._parts.backward)
-        return [node.meta["val"] for node in outputs[len(outputs) - size :]]
-
-    def _second(
-        self, operands: Sequence[Tensor], gradients: Sequence[Tensor | None]
-    ) -> dict[int, list[Tensor]]:
-        """Return where a second derivative may be asked for, and in what."""
-        sources = [gradient for gradient in gradients if gradient is not None]
-        if self._layer == 0:
-            sources += operands
-        found: dict[int, list[Tensor]] = {}
-        for source in sources:
-            for layer in differentiable_at(source):
-                if layer < self._layer or layer == 0:
-                    found.setdefault(layer, []).append(at(source, layer))
-        return dict(sorted(found.items()))
+        They are linear in what is given, and known to depend on nothing else there.
+        """
+        layers = {layer for gradient in gradients for layer in differentiable_at(gradient)}
+        below = {layer for layer in layers if layer < self._layer}
+        layer = max(below, default=0)
+        if len(below) > 1 or any(batch < layer for batch in self._around):
+            _refuse(gradients)
+        return layer
 
     def _dim(self, i: int) -> int:
         """Return where the batches are in a tensor of the carry, or in one that has the steps in front."""
@@ -187,8 +157,8 @@ def _tied(
         return list(Loop.apply(*operands))
 
 
-def _refuse(gradients: Sequence[Tensor | None]) -> NoReturn:
+def _refuse(_: Sequence[Tensor | None]) -> NoReturn:
     raise GradientError(
-        "A staged loop has no second derivative through autograd.grad(..., create_graph=True). Nest "
-        "torch.func.grad, for which the loop is unrolled, or run it without jit."
+        "A staged loop has no second derivative of this kind, as by autograd.grad(..., create_graph=True). "
+        "Nest torch.func.grad directly, for which the loop is unrolled, or run it without jit."
     )

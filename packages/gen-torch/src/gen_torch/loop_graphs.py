@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, fx
@@ -11,6 +11,8 @@ from torch._higher_order_ops.scan import scan_op
 from torch._higher_order_ops.utils import reenter_make_fx
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
+from gen_core.structure import Structure
+from gen_torch.errors import LoopError
 from gen_torch.layers import down_to
 from gen_torch.staging import lift
 
@@ -54,6 +56,18 @@ def run_loop(sub: Subgraph, starts: Sequence[Tensor], columns: Sequence[Tensor])
     with down_to(0), torch.no_grad():
         outputs = scan_op(sub.graph, list(starts), list(columns), sub.captured)
     return list(outputs)[:size]
+
+
+def check_carry(
+    outputs: Sequence[fx.Node], carry: Sequence[Tensor], after: Structure, before: Structure
+) -> None:
+    """Raise a `LoopError` unless a step's outputs begin with a carry like the one that it got."""
+    kinds = [(output.meta["val"].shape, output.meta["val"].dtype) for output in outputs[: len(carry)]]
+    if after != before or kinds != [(tensor.shape, tensor.dtype) for tensor in carry]:
+        raise LoopError(
+            "The carry of a loop must keep its structure, shapes and dtypes from step to step. Make Python "
+            "numbers in it tensors before the loop."
+        )
 
 
 def outputs_of(graph: fx.GraphModule) -> list[fx.Node]:

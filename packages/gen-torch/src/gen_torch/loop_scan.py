@@ -8,20 +8,27 @@ from typing import Any
 from torch import Tensor
 
 from gen_core.structure import Inner, Structure, put_together, take_apart
-from gen_torch.errors import LoopError
 from gen_torch.layers import differentiable_at, down_to, only_batches_and_gradients, wrapped
+from gen_torch.loop_back import Scan
 from gen_torch.loop_gradient import DifferentiableLoop
-from gen_torch.loop_graphs import outputs_of, run_loop, unaliased
+from gen_torch.loop_graphs import check_carry, outputs_of, run_loop, unaliased
 from gen_torch.loop_step import Kind, Look, Step
 
 
 def staged_scan(
-    function: Callable[..., Any], init: Any, columns: Sequence[Tensor], row: Structure
+    function: Callable[..., Any], init: Any, columns: Sequence[Tensor], row: Structure, scan: Scan
 ) -> tuple[Any, Any] | None:
     """Return what `scan` does, as one loop; None where only unrolling gives it.
 
     That is where gradients flow at more than one layer, as second derivatives need, or in a way that is
     not seen, or where a transform other than batches and reverse gradients is running.
+
+    Args:
+        function: The body.
+        init: The first carry.
+        columns: The tensors of `xs`.
+        row: The structure of a row of them.
+        scan: What runs the loop back.
     """
     if not only_batches_and_gradients():
         return None
@@ -31,7 +38,7 @@ def staged_scan(
         step = Step(function, structure, row, len(carry), next(iter(layers), None))
         kinds, look = _settled(step, structure, carry, columns)
         if look.layers <= layers:
-            return _looped(step, kinds, look, carry, columns) if look.is_closed else None
+            return _looped(step, kinds, look, carry, columns, scan) if look.is_closed else None
         layers |= look.layers
     return None
 
@@ -53,7 +60,7 @@ def _settled(
         assert isinstance(look.structure, Inner)
         settled = _joined(kinds, look, starts)
         if look.structure.parts[0] != structure or settled == kinds[:size]:
-            _check_carry(look, starts, structure)
+            check_carry(outputs_of(look.sub.graph), starts, look.structure.parts[0], structure)
             return kinds, look
         kinds = [*settled, *kinds[size:]]
 
@@ -84,7 +91,12 @@ def _physical(
 
 
 def _looped(
-    step: Step, kinds: Sequence[Kind], look: Look, carry: Sequence[Tensor], columns: Sequence[Tensor]
+    step: Step,
+    kinds: Sequence[Kind],
+    look: Look,
+    carry: Sequence[Tensor],
+    columns: Sequence[Tensor],
+    scan: Scan,
 ) -> tuple[Any, Any]:
     starts, rows = _physical(kinds, carry, columns)
     if step.layer is None:
@@ -94,17 +106,6 @@ def _looped(
             for i, (output, kind) in enumerate(zip(found, look.kinds, strict=True))
         ]
     else:
-        outputs = DifferentiableLoop(step, kinds, look, starts, rows).outputs(carry, columns)
+        outputs = DifferentiableLoop(step, kinds, look, starts, rows, scan).outputs(carry, columns)
     after, ys = put_together(outputs, look.structure)
     return after, ys
-
-
-def _check_carry(look: Look, starts: Sequence[Tensor], structure: Structure) -> None:
-    assert isinstance(look.structure, Inner)
-    outputs = outputs_of(look.sub.graph)[: len(starts)]
-    kinds = [(output.meta["val"].shape, output.meta["val"].dtype) for output in outputs]
-    if look.structure.parts[0] != structure or kinds != [(start.shape, start.dtype) for start in starts]:
-        raise LoopError(
-            "The carry of a loop must keep its structure, shapes and dtypes from step to step. Make Python "
-            "numbers in it tensors before the loop."
-        )

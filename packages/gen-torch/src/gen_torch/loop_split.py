@@ -14,6 +14,7 @@ from torch import fx
 
 from gen_torch.graph_parts import depending_on, extract, without_writes
 from gen_torch.loop_graphs import copy_views_of_inputs, outputs_of
+from gen_torch.loop_step import Kind
 
 
 class Split(NamedTuple):
@@ -23,33 +24,37 @@ class Split(NamedTuple):
     """Takes the carry, a row and what was captured; returns the outputs of the step, then what is kept."""
     backward: fx.GraphModule
     """Takes what is kept, a row, the gradients of the outputs, and what was captured."""
-    num_kept: int
+    num_columns: int
+    """Of how many columns it returns gradients."""
 
 
-def split(joint: fx.GraphModule, size: int, num_inputs: int, num_outputs: int, num_captured: int) -> Split:
+def split(
+    joint: fx.GraphModule, size: int, kinds: Sequence[Kind], outcomes: Sequence[Kind], num_captured: int
+) -> Split:
     """Split the graph of a step.
 
     Args:
         joint: Takes the carry and a row, gradients of outputs, and what was captured; returns the outputs,
             then gradients.
         size: The number of tensors in the carry.
-        num_inputs: That of the carry and a row.
-        num_outputs: Of the step.
+        kinds: Of the carry and a row.
+        outcomes: Of the outputs.
         num_captured: How many of the inputs were captured.
     """
     joint = without_writes(joint)
     placeholders = [node for node in joint.graph.nodes if node.op == "placeholder"]
     captured = placeholders[len(placeholders) - num_captured :]
-    inputs, incoming = placeholders[:num_inputs], placeholders[num_inputs : len(placeholders) - num_captured]
+    inputs, incoming = placeholders[: len(kinds)], placeholders[len(kinds) : len(placeholders) - num_captured]
     results = outputs_of(joint)
-    outputs, gradients = results[:num_outputs], results[num_outputs:]
+    outputs, gradients = results[: len(outcomes)], results[len(outcomes) :]
     rows = inputs[size:]
     kept = _to_keep(gradients, depending_on(joint, incoming), {*rows, *incoming, *captured})
     forward = extract(joint, [*inputs, *captured], [*outputs, *kept])
     backward = extract(joint, [*kept, *rows, *incoming, *captured], gradients)
+    _leave_out_detaching(backward)
     _copy_what_is_returned_twice(forward)
     copy_views_of_inputs(forward)
-    return Split(forward, backward, len(kept))
+    return Split(forward, backward, sum(kind.is_variable for kind in kinds[size:]))
 
 
 def _to_keep(gradients: Sequence[fx.Node], late: set[fx.Node], given: set[fx.Node]) -> list[fx.Node]:
@@ -74,9 +79,22 @@ def _is_cheap(node: fx.Node) -> bool:
     if node.op == "get_attr":  # the body of an inner loop
         return True
     operation = node.target
-    if not isinstance(operation, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded in operation.tags:
+    if (
+        not isinstance(operation, torch._ops.OpOverload)
+        or torch.Tag.nondeterministic_seeded in operation.tags
+    ):
         return False
     return operation.is_view or torch.Tag.pointwise in operation.tags or not node.all_input_nodes
+
+
+def _leave_out_detaching(backward: fx.GraphModule) -> None:
+    """Let autograd through what computes gradients: they are linear in those that are given."""
+    for module in backward.modules():
+        if isinstance(module, fx.GraphModule):
+            for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+                node.replace_all_uses_with(node.all_input_nodes[0])
+                module.graph.erase_node(node)
+            module.recompile()
 
 
 def _copy_what_is_returned_twice(graph: fx.GraphModule) -> None:

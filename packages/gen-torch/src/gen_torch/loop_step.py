@@ -106,9 +106,7 @@ class Step:
         sub = subgraph(body, examples)
         return Look(sub, *found[-1])
 
-    def joint(
-        self, kinds: Sequence[Kind], outcomes: Sequence[Kind], examples: Sequence[Tensor]
-    ) -> Joint:
+    def joint(self, kinds: Sequence[Kind], outcomes: Sequence[Kind], examples: Sequence[Tensor]) -> Joint:
         """Stage the step with gradients.
 
         Args:
@@ -185,8 +183,8 @@ class Step:
                 continue
             seen.add(node)
             variable = getattr(node, "variable", None)
-            if variable is not None and not any(variable is one for one in known):
-                if not severed.is_from_within(variable):
-                    return False
+            is_known = variable is None or any(variable is one for one in known)
+            if not is_known and not severed.is_from_within(variable):
+                return False
             left += [following for following, _ in node.next_functions if following is not None]
         return True

@@ -1,4 +1,4 @@
-"""Tensors that a body captures, severed from how they were computed, so that it can be differentiated in them.
+"""Tensors that a body captures, severed from what they were computed from, to differentiate the body in them.
 
 Autograd goes on from a body to what its captured tensors were computed from. So here each is replaced, in
 every function of torch that gets it, by a variable of its own.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch._C._functorch import (
     _add_batch_dim,
@@ -52,7 +51,7 @@ class Severed(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call a torch function with variables in place of what is from outside."""
-        if _tracer() is not self._tracer:  # what is staged within the body has a tracer, and a mode, of its own
+        if _tracer() is not self._tracer:  # a body within this one, with a mode of its own
             return func(*args, **(kwargs or {}))
         return func(*self._in(args), **{name: self._in(value) for name, value in (kwargs or {}).items()})
 
@@ -69,7 +68,9 @@ class Severed(TorchFunctionMode):
     def _replaced(self, tensor: Tensor, layer: int) -> Tensor:
         if is_functorch_wrapped_tensor(tensor) and maybe_get_level(tensor) > layer:
             inner = self._replaced(get_unwrapped(tensor), layer)
-            return _add_batch_dim(inner, maybe_get_bdim(tensor), maybe_get_level(tensor)) if is_batchedtensor(tensor) else inner
+            if not is_batchedtensor(tensor):
+                return inner
+            return _add_batch_dim(inner, maybe_get_bdim(tensor), maybe_get_level(tensor))
         for captured, variable in zip(self.captured, self.variables, strict=True):
             if captured is tensor:
                 return variable
