@@ -16,6 +16,7 @@ from torch import Tensor, fx
 from gen_core import GradientError
 from gen_core.structure import take_apart
 from gen_torch.graph_parts import depending_on, extract, without_writes
+from gen_torch.severed import Severed
 from gen_torch.staging import Staged, lift, staged_graph
 
 Runner = Callable[..., list[Tensor]]
@@ -45,10 +46,12 @@ def halves(function: Callable[..., Any], tensors: Sequence[Tensor], staged: Stag
     def joint(*inputs: Tensor) -> list[Tensor]:
         arguments, incoming = inputs[: len(tensors)], inputs[len(tensors) :]
         with torch.enable_grad():
-            outputs = take_apart(function(*arguments)).tensors
+            with Severed(0) as severed:
+                outputs = take_apart(function(*arguments)).tensors
+            outputs = [severed.of(output) for output in outputs]
             gradients = torch.autograd.grad(
                 [outputs[i] for i in staged.varying],
-                [*(arguments[i] for i in given), *found],
+                [*(arguments[i] for i in given), *map(severed.variable_of, found)],
                 incoming,
                 allow_unused=True,
                 materialize_grads=True,

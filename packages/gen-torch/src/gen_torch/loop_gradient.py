@@ -99,7 +99,7 @@ class DifferentiableLoop:
         if any(map(is_legacy_batchedtensor, incoming.values())) or (added and self._back.has_loops):
             raise GradientError(
                 "Gradients of many results at once, as by torch.func.jacrev or is_grads_batched, cannot be "
-                "staged through this loop. Use torch.func.jacfwd, take them one by one, or run it without jit."
+                "staged through this loop. Use torch.func.jacfwd, take them singly, or run it without jit."
             )
         inside = [*self._around, *added]
         physical = {i: unwrapped(gradient, layer, inside, self._dim(i)) for i, gradient in incoming.items()}
@@ -154,7 +154,7 @@ def _tied(
             return tuple(back(gradients))
 
     with down_to(layer), enable_single_level_autograd_function():
-        return list(Loop.apply(*operands))
+        return list(Loop.apply(*operands))  # type: ignore[attr-defined]
 
 
 def _refuse(_: Sequence[Tensor | None]) -> NoReturn:

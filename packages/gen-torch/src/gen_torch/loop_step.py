@@ -182,9 +182,9 @@ class Step:
             if node in seen:
                 continue
             seen.add(node)
-            variable = getattr(node, "variable", None)
-            is_known = variable is None or any(variable is one for one in known)
-            if not is_known and not severed.is_from_within(variable):
+            variable: Tensor | None = getattr(node, "variable", None)
+            is_known = any(variable is one for one in known)
+            if not (is_known or variable is None or severed.is_from_within(variable)):
                 return False
             left += [following for following, _ in node.next_functions if following is not None]
         return True

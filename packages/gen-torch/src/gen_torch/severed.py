@@ -13,8 +13,8 @@ from torch import Tensor
 from torch._C._functorch import (
     _add_batch_dim,
     get_unwrapped,
-    is_batchedtensor,
     is_functorch_wrapped_tensor,
+    is_gradtrackingtensor,
     maybe_get_bdim,
     maybe_get_level,
 )
@@ -61,19 +61,17 @@ class Severed(TorchFunctionMode):
         if not layers or self.is_from_within(tensor):
             return tensor
         self.layers |= layers
-        if self._layer not in layers:
+        if self._layer not in layers or _is_wrapped_for_gradients(tensor, self._layer):
             return tensor
         return self._replaced(tensor, self._layer)
 
     def _replaced(self, tensor: Tensor, layer: int) -> Tensor:
         if is_functorch_wrapped_tensor(tensor) and maybe_get_level(tensor) > layer:
             inner = self._replaced(get_unwrapped(tensor), layer)
-            if not is_batchedtensor(tensor):
-                return inner
             return _add_batch_dim(inner, maybe_get_bdim(tensor), maybe_get_level(tensor))
-        for captured, variable in zip(self.captured, self.variables, strict=True):
-            if captured is tensor:
-                return variable
+        variable = self.variable_of(tensor)
+        if variable is not tensor:
+            return variable
         self.captured.append(tensor)
         self.variables.append(leaf(at(tensor, layer - 1), layer))
         return self.variables[-1]
@@ -87,9 +85,23 @@ class Severed(TorchFunctionMode):
             return {key: self._in(part) for key, part in value.items()}
         return value
 
+    def variable_of(self, captured: Tensor) -> Tensor:
+        """Return what has replaced a tensor, itself if nothing has."""
+        places = zip(self.captured, self.variables, strict=True)
+        return next((variable for tensor, variable in places if tensor is captured), captured)
+
     def is_from_within(self, tensor: Tensor) -> bool:
         """Return whether a tensor was made in the body."""
         return at(tensor, 0) in self._tracer.tensor_tracker
+
+
+def _is_wrapped_for_gradients(tensor: Tensor, layer: int) -> bool:
+    """Return whether a transform within the body makes a variable of its own of a tensor."""
+    while is_functorch_wrapped_tensor(tensor) and maybe_get_level(tensor) > layer:
+        if is_gradtrackingtensor(tensor):
+            return True
+        tensor = get_unwrapped(tensor)
+    return False
 
 
 def _tracer() -> Any:
