@@ -13,6 +13,14 @@ from torch._higher_order_ops.while_loop import while_loop_op
 from gen_core.readable import transforms_are_active
 from gen_core.structure import Structure, put_together, take_apart
 from gen_torch.errors import LoopError
+from gen_torch.layers import (
+    at,
+    batch_sizes,
+    differentiable_at,
+    down_to,
+    only_batches_and_gradients,
+    unwrapped,
+)
 from gen_torch.loop_graphs import Subgraph, check_carry, outputs_of, subgraph, unaliased
 from gen_torch.loop_scan import staged_scan
 from gen_torch.staging import is_staging
@@ -35,11 +43,16 @@ def scan(
         length: The number of steps, where `xs` is None; `x` is then the step's number.
 
     Returns:
-        The last carry, and the `y`s stacked along a new first dimension. Where gradients flow through it,
-        and in a batch, a staged scan is unrolled: it gives the same, and takes longer to compile.
+        The last carry, and the `y`s stacked along a new first dimension.
+
+    Staged, it is one loop, in batches too, and its gradient is another. Where second derivatives are taken
+    through it by nested transforms, and under forward derivatives, it is unrolled: that gives the same, and
+    takes longer to compile.
 
     Raises:
         LoopError: The carry changes its structure, shape or dtype; or there are no steps.
+        GradientError: Staged, where the gradient of the loop is itself differentiated, as after
+            `create_graph=True`.
     """
     steps = torch.arange(length) if xs is None and length is not None else xs
     inputs, structure = take_apart(steps)
@@ -68,13 +81,11 @@ def fori_loop(lower: int, upper: int, body: Callable[[Tensor, C], C], init: C) -
 def while_loop(condition: Callable[[C], Tensor], body: Callable[[C], C], init: C) -> C:
     """Run `carry = body(carry)` while `condition(carry)`, a boolean tensor of shape `()`, is true.
 
-    It has no gradient where it is staged.
-
     Raises:
-        LoopError: The carry changes its structure, shape or dtype; or it runs in a batch, where no single
-            condition says when to stop.
+        LoopError: The carry changes its structure, shape or dtype; it runs in a batch, where no single
+            condition says when to stop; or it is staged, and a gradient flows through it.
     """
-    if transforms_are_active():
+    if batch_sizes():
         raise LoopError(
             "while_loop cannot run in a batch: each run would stop at another time. Put the batch in the "
             "loop's body, or use scan with a fixed number of steps and torch.where."
@@ -116,8 +127,7 @@ class _Branch(NamedTuple):
 
     def has_gradient(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether gradients flow through it, or into it from `tensors`."""
-        given = any(tensor.requires_grad for tensor in tensors)
-        return torch.is_grad_enabled() and (self.requires_grad or given)
+        return self.requires_grad or any(map(differentiable_at, tensors))
 
 
 def _branch(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Branch:
@@ -125,8 +135,8 @@ def _branch(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Branch
 
     def body(*inputs: Tensor) -> list[Tensor]:
         outputs, structure = take_apart(function(*inputs), once=False)
-        found.append((structure, any(output.requires_grad for output in outputs)))
-        return outputs
+        found.append((structure, any(map(differentiable_at, outputs))))
+        return [unwrapped(output, 0, ()) for output in outputs]
 
     sub = subgraph(body, examples)
     return _Branch(sub, *found[-1])
@@ -134,10 +144,11 @@ def _branch(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Branch
 
 def _staged_while(condition: Any, body: Any, init: Any) -> Any:
     tensors, structure = take_apart(init, once=False)
-    carry = unaliased(tensors, ())
+    with down_to(0):
+        carry = unaliased([at(tensor, 0).detach() for tensor in tensors], ())
     stop = _branch(lambda *inputs: condition(put_together(inputs, structure)), carry)
     step = _branch(lambda *inputs: body(put_together(inputs, structure)), carry)
-    if step.has_gradient(carry):
+    if step.has_gradient(tensors) or not only_batches_and_gradients():
         raise LoopError(
             "A staged while_loop has no gradient: how many steps lead back is not known before it runs. Use "
             "scan with a fixed number of steps and torch.where, or detach what enters the loop."
@@ -145,9 +156,10 @@ def _staged_while(condition: Any, body: Any, init: Any) -> Any:
     check_carry(outputs_of(step.sub.graph), carry, step.structure, structure)
     test_graph, step_graph = _sharing(stop, step, len(carry))
     captured = (*stop.sub.captured, *step.sub.captured)
-    outputs = while_loop_op(
-        lambda *inputs: test_graph(*inputs)[0], step_graph, cast(Any, tuple(carry)), captured
-    )
+    with down_to(0):
+        outputs = while_loop_op(
+            lambda *inputs: test_graph(*inputs)[0], step_graph, cast(Any, tuple(carry)), captured
+        )
     return put_together(outputs, structure)
 
 
