@@ -51,7 +51,9 @@ def _settled(
     What a step makes differ from run to run, or differentiable, is so from the first step on.
     """
     size = len(carry)
-    kinds = [step.kind(tensor) for tensor in (*carry, *columns)]
+    kinds = [step.kind(tensor) for tensor in carry]
+    # Else Inductor would copy whole columns at each step.
+    kinds += [step.kind(column)._replace(is_packed=True) for column in columns]
     while True:
         starts, rows = _physical(kinds, carry, columns)
         with down_to(0):
