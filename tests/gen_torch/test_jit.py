@@ -252,6 +252,34 @@ def test_staged_functions_are_differentiable_as_eager_ones(backend: Backend) -> 
         assert not compiled(XS.clone().requires_grad_())[0].requires_grad
 
 
+def test_what_is_written_in_place_has_its_gradient() -> None:
+    def loss(x: Tensor) -> Tensor:
+        made = torch.zeros(3)
+        made[0] = x
+        made.mul_(2.0)
+        return made.square().sum()
+
+    x = torch.tensor(3.0, requires_grad=True)
+    jit(loss, backend="graph")(x).backward()
+
+    assert x.grad == 24.0
+
+
+def test_captured_tensors_that_depend_on_each_other_have_their_gradients_once() -> None:
+    slope = torch.tensor(1.5, requires_grad=True)
+    scale = slope.exp()
+
+    def loss(x: Tensor) -> Any:
+        return x * slope + torch.func.grad(lambda at: at * scale * slope)(x)
+
+    (expected,) = torch.autograd.grad(loss(torch.tensor(3.0)), slope, retain_graph=True)
+    program = jit(loss, backend="graph")
+
+    for _ in range(2):
+        (found,) = torch.autograd.grad(program(torch.tensor(3.0)), slope, retain_graph=True)
+        torch.testing.assert_close(found, expected)
+
+
 def test_a_second_derivative_through_a_program_is_an_error_and_within_it_is_not() -> None:
     def cube(x: Tensor) -> Tensor:
         return x * x * x

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gen_core import batch
 from gen_torch import cpp_wrapper, jit, scan
 from gen_torch.backends import _has_compiler
 from gen_torch.loop_buffers import with_buffers_before_loops
@@ -121,6 +122,28 @@ def test_a_loop_allocates_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> N
     ((before, after),) = seen
     assert "empty_strided" in before.partition("while (1)")[2]
     assert "empty_strided" not in after.partition("while (1)")[2]
+
+
+@needs_compiler
+def test_a_batch_of_loops_allocates_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def noted(code: str) -> str:
+        seen.append((code, with_buffers_before_loops(code)))
+        return seen[-1][1]
+
+    def run(xs: Tensor) -> Any:
+        return scan(lambda carry, x: (x.clone(), (x - carry).square()), torch.zeros(()), xs)
+
+    monkeypatch.setattr(cpp_wrapper, "with_buffers_before_loops", noted)
+    with torch._inductor.config.patch(force_disable_caches=True):
+        found = jit(batch(run, 1), backend="inductor")(XS.mT)
+
+    ((before, after),) = seen
+    # The next carry and a row of results come from one handle, of which another is made.
+    assert "aoti_torch_new_tensor_handle" in before
+    assert "empty_strided" not in after.partition("while (1)")[2]
+    torch.testing.assert_close(found, batch(run, 1)(XS.mT))
 
 
 @pytest.mark.parametrize("line", ["aoti_torch_cpu_mm_out(out, a, b);", "x.reset(); y.reset();", "throw 1;"])

@@ -103,7 +103,7 @@ def test_scans_nest_and_take_gradients_within() -> None:
     assert float(got[0]) == pytest.approx(28.0 / 29.0, abs=1e-3)
 
 
-def test_a_scan_with_gradients_through_it_is_unrolled() -> None:
+def test_gradients_through_a_scan() -> None:
     def run(rate: Tensor) -> Tensor:
         last: Tensor = scan(lambda carry, _: (carry * rate, None), torch.ones(()), length=3)[0]
         return last
@@ -220,3 +220,29 @@ def test_while_loops_do_not_batch_and_have_no_gradient() -> None:
         batch(run)(torch.ones(2))
     with pytest.raises(LoopError, match="has no gradient"):
         jit(run)(torch.tensor(1.0, requires_grad=True))
+    with pytest.raises(LoopError, match="has no gradient"):
+        jit(torch.func.grad(run))(torch.tensor(1.0))
+
+
+def test_while_loops_run_beside_gradients() -> None:
+    start = torch.tensor(1.0)
+
+    def gradient(x: Tensor) -> Any:
+        return torch.func.grad(lambda x: x * while_loop(lambda c: c < 10, lambda c: c * 2, start))(x)
+
+    assert gradient(torch.tensor(3.0)) == 16.0
+    assert jit(gradient, backend="graph")(torch.tensor(3.0)) == 16.0
+    # Eagerly it is a loop of Python, which has a gradient.
+    doubled = torch.func.grad(lambda x: while_loop(lambda c: c < 10, lambda c: c * 2, x))
+    assert doubled(torch.tensor(3.0)) == 4.0
+
+
+def test_a_step_may_index_by_its_number_in_a_batch() -> None:
+    table = torch.arange(12.0).reshape(4, 3)
+
+    def run(scale: Tensor) -> Tensor:
+        return fori_loop(0, 4, lambda i, carry: carry + scale * table[i], torch.zeros(3))
+
+    scales = torch.tensor([1.0, 2.0])
+
+    torch.testing.assert_close(jit(batch(run), backend="graph")(scales), batch(run)(scales))

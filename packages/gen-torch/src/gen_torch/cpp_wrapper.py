@@ -37,7 +37,7 @@ class _CacheKey(CustomGraphPass):
 
     def uuid(self) -> Any:
         """Return the name, to be changed whenever other code is written."""
-        return "gen_torch.loop_buffers 1"
+        return "gen_torch.loop_buffers 2"
 
 
 class _Wrapper(CppWrapperCpu):

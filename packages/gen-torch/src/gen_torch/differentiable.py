@@ -15,6 +15,8 @@ from torch import Tensor, fx
 
 from gen_core import GradientError
 from gen_core.structure import take_apart
+from gen_torch.graph_parts import depending_on, extract, without_writes
+from gen_torch.severed import Severed
 from gen_torch.staging import Staged, lift, staged_graph
 
 Runner = Callable[..., list[Tensor]]
@@ -44,10 +46,12 @@ def halves(function: Callable[..., Any], tensors: Sequence[Tensor], staged: Stag
     def joint(*inputs: Tensor) -> list[Tensor]:
         arguments, incoming = inputs[: len(tensors)], inputs[len(tensors) :]
         with torch.enable_grad():
-            outputs = take_apart(function(*arguments)).tensors
+            with Severed(0) as severed:
+                outputs = take_apart(function(*arguments)).tensors
+            outputs = [severed.of(output) for output in outputs]
             gradients = torch.autograd.grad(
                 [outputs[i] for i in staged.varying],
-                [*(arguments[i] for i in given), *found],
+                [*(arguments[i] for i in given), *map(severed.variable_of, found)],
                 incoming,
                 allow_unused=True,
                 materialize_grads=True,
@@ -102,49 +106,16 @@ def _split(
     graph: fx.GraphModule, num_tensors: int, num_incoming: int, num_outputs: int
 ) -> tuple[fx.GraphModule, fx.GraphModule]:
     """Return the operations that need no incoming gradient, and those that do."""
+    graph = without_writes(graph)
     placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
     incoming = placeholders[num_tensors : num_tensors + num_incoming]
     inputs = placeholders[:num_tensors] + placeholders[num_tensors + num_incoming :]
-    late = _depending_on(graph, incoming)
+    late = depending_on(graph, incoming)
     (results,) = next(node for node in graph.graph.nodes if node.op == "output").args
     outputs, gradients = results[:num_outputs], results[num_outputs:]
     needed = [source for node in graph.graph.nodes if node in late for source in node.all_input_nodes]
     # Loop bodies are held by the module, and need no keeping.
     candidates = dict.fromkeys([*needed, *gradients])
     kept = [node for node in candidates if node not in late and node.op != "get_attr"]
-    forward = _extract(graph, inputs, [*outputs, *kept])
-    return forward, _extract(graph, [*kept, *incoming], gradients)
-
-
-def _depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:
-    late = set(sources)
-    for node in graph.graph.nodes:
-        if node.op != "output" and any(source in late for source in node.all_input_nodes):
-            late.add(node)
-    return late
-
-
-def _extract(graph: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
-    """Return the part of a graph that computes some nodes from others."""
-    part = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for i, node in enumerate(inputs):
-        copies[node] = part.placeholder(f"input_{i}")
-        copies[node].meta = dict(node.meta)
-    wanted = _needed_for(outputs, set(inputs))
-    for node in graph.graph.nodes:
-        if node in wanted:
-            copies[node] = part.node_copy(node, lambda other: copies[other])
-    part.output([copies[node] for node in outputs])
-    return fx.GraphModule(graph, part)
-
-
-def _needed_for(outputs: Sequence[fx.Node], given: set[fx.Node]) -> set[fx.Node]:
-    wanted: set[fx.Node] = set()
-    left = [node for node in outputs if node not in given]
-    while left:
-        node = left.pop()
-        if node not in wanted:
-            wanted.add(node)
-            left += [other for other in node.all_input_nodes if other not in given]
-    return wanted
+    forward = extract(graph, inputs, [*outputs, *kept])
+    return forward, extract(graph, [*kept, *incoming], gradients)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from gen_core.readable import elements_of_batches
+from gen_torch.layers import batches_of
 
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
 
@@ -18,7 +18,7 @@ _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.
 class IndexingByTensors(TorchFunctionMode):
     """Has `tensor[index]` gather where torch would read the index as a Python number, which staging cannot.
 
-    Batches do without: there torch gathers by itself.
+    An index that differs between the runs of a batch does without: there torch gathers by itself.
     """
 
     def __torch_function__(
@@ -29,7 +29,7 @@ class IndexingByTensors(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call a torch function."""
-        if func is Tensor.__getitem__ and elements_of_batches() == 1:
+        if func is Tensor.__getitem__:
             indices = _gathered(args[1])
             if indices is not None:
                 return torch.ops.aten.index.Tensor(args[0], indices)
@@ -42,7 +42,7 @@ def _gathered(index: Any) -> list[Tensor | None] | None:
     Whole slices are None. Tensors without dimensions select as numbers do, wherever they stand.
     """
     parts = index if isinstance(index, tuple) else (index,)
-    if not any(map(_is_integer, parts)):
+    if not any(_is_integer(part) and not batches_of(part) for part in parts):
         return None
     found: list[Tensor | None] = []
     for part in parts:

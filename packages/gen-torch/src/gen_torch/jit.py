@@ -30,7 +30,7 @@ def jit(function: Callable[P, R], *, backend: Backend = "auto") -> Jitted[P, R]:
     Tensors found there are inputs: a parameter that an optimizer has updated is seen. With the same seed
     it draws the numbers that the function draws without `jit` (from torch 2.13; before, compilers may draw
     in another order). What it returns is differentiable where the function is, in arguments and in
-    captured tensors, once; gradients of any order may also be taken within it.
+    captured tensors, once; gradients of any order may also be taken within it, through loops as `scan` says.
 
     Args:
         function: What to compile. Control flow may not depend on the values of tensors.

@@ -29,6 +29,7 @@ from gen_torch.loop_lines import (
     LOOP,
     READ,
     RENAMED,
+    SHARED,
     NotUnderstoodError,
     View,
     carried_by,
@@ -132,6 +133,8 @@ class _Loop:
             self._alias(name, view_of(*view))
         elif found := RENAMED.fullmatch(line):
             self._alias(found[1], View(found[2], "", 0))
+        elif found := SHARED.fullmatch(line):
+            self._alias(found[2], View(found[1], "", 0))
         elif found := HANDED_ON.fullmatch(line):
             name, same, *view = found.groups()
             self._hand_on(name, View(same, "", 0) if same else view_of(*view), carried)

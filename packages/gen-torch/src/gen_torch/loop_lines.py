@@ -33,7 +33,7 @@ C_TYPES: Final = {
 VIEW = r"wrap_with_raii_handle_if_needed\(reinterpret_tensor_wrapper\((\w+), (\d+), (\w+), (\w+), (\d+)L\)\)"
 CHECKED = r"AOTI_TORCH_ERROR_CODE_CHECK\(%s\);"
 ARRAY = re.compile(r"static constexpr int64_t (?:\*(\w+)=nullptr|(\w+)\[\] = \{([\dL, ]*)\});")
-DECLARED = re.compile(r"AtenTensorHandle \w+_handle;|RAIIAtenTensorHandle \w+\(\w+_handle\);")
+DECLARED = re.compile(r"AtenTensorHandle (?:\w+_handle|tmp_\w+);|RAIIAtenTensorHandle \w+\(\w+_handle\);")
 ALLOCATED = re.compile(
     CHECKED % r"aoti_torch_empty_strided\(\d+, (\w+), \w+, cached_torch_dtype_(\w+), "
     r"cached_torch_device_type_cpu, 0, &(\w+)_handle\)"
@@ -41,9 +41,10 @@ ALLOCATED = re.compile(
 ASSIGNED = re.compile(CHECKED % r"aoti_torch_assign_tensors_out\((.+), &(\w+)_handle\)")
 READ = re.compile(CHECKED % r"aoti_torch_item_(\w+)\((\w+), &(\w+)\)")
 ALIAS = re.compile(rf"auto (\w+) = {VIEW};(?:  // \w+)?")
+SHARED = re.compile(CHECKED % r"aoti_torch_new_tensor_handle\((\w+), &(\w+)\)")
 RENAMED = re.compile(r"auto (\w+) = std::move\((\w+)\);(?:  // \w+)?")
 FREED = re.compile(r"\w+\.reset\(\);")
-HANDED_ON = re.compile(rf"(\w+) = std::move\((?:(\w+)|{VIEW})\);")
+HANDED_ON = re.compile(rf"(\w+) = std::move\((?:(?:RAIIAtenTensorHandle\()?(\w+)\)?|{VIEW})\);")
 KERNEL = re.compile(r"\w+\((?:\([\w ]+\*\)\(\w+\.data_ptr\(\)\)|u\d+|, )*\);")
 DATA = re.compile(r"(\w+)\.data_ptr\(\)")
 KEPT = re.compile(

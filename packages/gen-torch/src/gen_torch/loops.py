@@ -6,18 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 from torch._higher_order_ops.cond import cond_op
-from torch._higher_order_ops.scan import scan_op
-from torch._higher_order_ops.utils import reenter_make_fx
 from torch._higher_order_ops.while_loop import while_loop_op
-from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from gen_core.layout import in_row_major_order, unaliased
 from gen_core.readable import transforms_are_active
 from gen_core.structure import Structure, put_together, take_apart
 from gen_torch.errors import LoopError
-from gen_torch.staging import is_staging, lift
+from gen_torch.layers import (
+    at,
+    batch_sizes,
+    differentiable_at,
+    down_to,
+    only_batches_and_gradients,
+    unwrapped,
+)
+from gen_torch.loop_graphs import Subgraph, check_carry, outputs_of, subgraph
+from gen_torch.loop_scan import staged_scan
+from gen_torch.staging import is_staging
 
 C = TypeVar("C")
 X = TypeVar("X")
@@ -37,18 +44,23 @@ def scan(
         length: The number of steps, where `xs` is None; `x` is then the step's number.
 
     Returns:
-        The last carry, and the `y`s stacked along a new first dimension. Where gradients flow through it,
-        and in a batch, a staged scan is unrolled: it gives the same, and takes longer to compile.
+        The last carry, and the `y`s stacked along a new first dimension.
+
+    Staged, it is one loop, in batches too, and its gradient is another. Where second derivatives are taken
+    through it by nested transforms, and under forward derivatives, it is unrolled: that gives the same, and
+    takes longer to compile.
 
     Raises:
         LoopError: The carry changes its structure, shape or dtype; or there are no steps.
+        GradientError: Staged, where the gradient of the loop is itself differentiated, as after
+            `create_graph=True`.
     """
     steps = torch.arange(length) if xs is None and length is not None else xs
     inputs, structure = take_apart(steps)
     if not inputs or not len(inputs[0]):
         raise LoopError("scan needs at least one step: pass `xs` with a first dimension, or `length`.")
-    if is_staging() and not transforms_are_active():
-        found: tuple[C, Y] | None = _staged_scan(function, init, inputs, structure)
+    if is_staging():
+        found: tuple[C, Y] | None = staged_scan(function, init, inputs, structure, scan)
         if found is not None:
             return found
     carry = init
@@ -70,13 +82,11 @@ def fori_loop(lower: int, upper: int, body: Callable[[Tensor, C], C], init: C) -
 def while_loop(condition: Callable[[C], Tensor], body: Callable[[C], C], init: C) -> C:
     """Run `carry = body(carry)` while `condition(carry)`, a boolean tensor of shape `()`, is true.
 
-    It has no gradient where it is staged.
-
     Raises:
-        LoopError: The carry changes its structure, shape or dtype; or it runs in a batch, where no single
-            condition says when to stop.
+        LoopError: The carry changes its structure, shape or dtype; it runs in a batch, where no single
+            condition says when to stop; or it is staged, and a gradient flows through it.
     """
-    if transforms_are_active():
+    if batch_sizes():
         raise LoopError(
             "while_loop cannot run in a batch: each run would stop at another time. Put the batch in the "
             "loop's body, or use scan with a fixed number of steps and torch.where."
@@ -107,150 +117,76 @@ def cond(predicate: Tensor, if_true: Callable[..., R], if_false: Callable[..., R
     return if_true(*operands) if bool(predicate) else if_false(*operands)
 
 
-class _Subgraph(NamedTuple):
-    """A body as a graph of its inputs and of what it captured."""
+class _Branch(NamedTuple):
+    """A body that runs as often as a condition says."""
 
-    graph: fx.GraphModule
-    captured: tuple[Tensor, ...]
+    sub: Subgraph
     structure: Structure
+    """Of what it returns."""
     requires_grad: bool
     """Whether a result was differentiable in something captured."""
 
+    def has_gradient(self, tensors: Sequence[Tensor]) -> bool:
+        """Return whether gradients flow through it, or into it from `tensors`."""
+        return self.requires_grad or any(map(differentiable_at, tensors))
 
-def _staged_scan(function: Any, init: Any, inputs: list[Tensor], structure: Structure) -> Any:
-    carry, carry_structure = _distinct(init)
-    size = len(carry)
 
-    def body(*tensors: Tensor) -> Any:
-        return function(
-            put_together(tensors[:size], carry_structure), put_together(tensors[size:], structure)
-        )
+def _branch(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Branch:
+    found: list[tuple[Structure, bool]] = []
 
-    sub = _subgraph(body, [*carry, *(column[0] for column in inputs)])
-    if _has_gradient(sub, [*carry, *inputs]):
-        return None
-    after, y_structure = sub.structure.parts  # type: ignore[union-attr]
-    _check_carry(sub, carry, after, carry_structure)
-    if len(_outputs(sub.graph)) == 1:
-        # Inductor takes the only output of an inner loop for the tuple of its outputs.
-        carry_and_ys = _staged_scan(_with_zero(function), init, inputs, structure)
-        return carry_and_ys[0], carry_and_ys[1][0]
-    outputs = scan_op(sub.graph, carry, inputs, sub.captured)
-    return put_together(outputs, after), put_together(outputs, y_structure)
+    def body(*inputs: Tensor) -> list[Tensor]:
+        outputs, structure = take_apart(function(*inputs), once=False)
+        found.append((structure, any(map(differentiable_at, outputs))))
+        return [unwrapped(output, 0, ()) for output in outputs]
+
+    sub = subgraph(body, examples)
+    return _Branch(sub, *found[-1])
 
 
 def _staged_while(condition: Any, body: Any, init: Any) -> Any:
-    carry, structure = _distinct(init)
-
-    def stop(*tensors: Tensor) -> Any:
-        return condition(put_together(tensors, structure))
-
-    def step(*tensors: Tensor) -> Any:
-        return body(put_together(tensors, structure))
-
-    test, advance = _subgraph(stop, carry), _subgraph(step, carry)
-    if _has_gradient(advance, carry):
+    tensors, structure = take_apart(init, once=False)
+    with down_to(0):
+        carry = unaliased(in_row_major_order(at(tensor, 0).detach()) for tensor in tensors)
+    stop = _branch(lambda *inputs: condition(put_together(inputs, structure)), carry)
+    step = _branch(lambda *inputs: body(put_together(inputs, structure)), carry)
+    if step.has_gradient(tensors) or not only_batches_and_gradients():
         raise LoopError(
-            "A staged while_loop has no gradient. Use scan with a fixed number of steps and torch.where, or "
-            "detach what enters the loop."
+            "A staged while_loop has no gradient: how many steps lead back is not known before it runs. Use "
+            "scan with a fixed number of steps and torch.where, or detach what enters the loop."
         )
-    _check_carry(advance, carry, advance.structure, structure)
-    test_graph, advance_graph = _sharing(test, advance, len(carry))
-    captured = (*test.captured, *advance.captured)
-    outputs = while_loop_op(
-        lambda *inputs: test_graph(*inputs)[0], advance_graph, cast(Any, tuple(carry)), captured
-    )
+    check_carry(outputs_of(step.sub.graph), carry, step.structure, structure)
+    test_graph, step_graph = _sharing(stop, step, len(carry))
+    captured = (*stop.sub.captured, *step.sub.captured)
+    with down_to(0):
+        outputs = while_loop_op(
+            lambda *inputs: test_graph(*inputs)[0], step_graph, cast(Any, tuple(carry)), captured
+        )
     return put_together(outputs, structure)
 
 
 def _staged_cond(predicate: Tensor, if_true: Any, if_false: Any, operands: tuple[Any, ...]) -> Any:
     tensors, structure = take_apart(operands)
     branches = [
-        _subgraph(lambda *inputs, branch=branch: branch(*put_together(inputs, structure)), tensors)
+        _branch(lambda *inputs, branch=branch: branch(*put_together(inputs, structure)), tensors)
         for branch in (if_true, if_false)
     ]
     yes, no = branches
-    if any(_has_gradient(branch, tensors) for branch in branches):
+    if any(branch.has_gradient(tensors) for branch in branches):
         return _chosen(predicate, if_true(*operands), if_false(*operands))
     if yes.structure != no.structure:
         raise LoopError("The branches of cond return values of different structures.")
     graphs = _sharing(yes, no, len(tensors))
-    outputs = cond_op(predicate, *graphs, (*tensors, *yes.captured, *no.captured))
+    outputs = cond_op(predicate, *graphs, (*tensors, *yes.sub.captured, *no.sub.captured))
     return put_together(outputs, yes.structure)
 
 
-def _subgraph(function: Callable[..., Any], examples: Sequence[Tensor]) -> _Subgraph:
-    """Stage a body beside the function that is being staged."""
-    found: list[tuple[Structure, bool]] = []
-
-    def flat(*inputs: Tensor) -> list[Tensor]:
-        outputs, structure = take_apart(function(*inputs), once=False)
-        found.append((structure, any(output.requires_grad for output in outputs)))
-        return unaliased([in_row_major_order(output.detach()) for output in outputs], inputs)
-
-    with disable_proxy_modes_tracing():
-        graph: fx.GraphModule = reenter_make_fx(flat)(*[example.detach().clone() for example in examples])
-    # An operation, so that a captured tensor is known to the function that is being staged.
-    captured = tuple(unaliased([tensor.detach() for tensor in lift(graph)], examples))
-    _copy_views_of_inputs(graph)
-    return _Subgraph(graph, captured, *found[-1])
-
-
-def _copy_views_of_inputs(graph: fx.GraphModule) -> None:
-    """Copy outputs that are views of inputs, as of captured tensors, which no loop may return."""
-    (last,) = (node for node in graph.graph.nodes if node.op == "output")
-    for output in _outputs(graph):
-        source = output
-        while isinstance(source.target, torch._ops.OpOverload) and source.target.is_view:
-            source = source.all_input_nodes[0]
-        if source.op == "placeholder":
-            with graph.graph.inserting_before(last):
-                copy = graph.graph.call_function(torch.ops.aten.clone.default, (output,))
-            copy.meta = dict(output.meta)
-            last.replace_input_with(output, copy)
-    graph.recompile()
-
-
-def _has_gradient(sub: _Subgraph, tensors: Sequence[Tensor]) -> bool:
-    return torch.is_grad_enabled() and (sub.requires_grad or any(tensor.requires_grad for tensor in tensors))
-
-
-def _sharing(one: _Subgraph, other: _Subgraph, size: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _sharing(one: _Branch, other: _Branch, size: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return both graphs as functions of the same inputs and of what either captured."""
-    middle = size + len(one.captured)
+    middle = size + len(one.sub.captured)
     return (
-        lambda *inputs: tuple(one.graph(*inputs[:middle])),
-        lambda *inputs: tuple(other.graph(*inputs[:size], *inputs[middle:])),
+        lambda *inputs: tuple(one.sub.graph(*inputs[:middle])),
+        lambda *inputs: tuple(other.sub.graph(*inputs[:size], *inputs[middle:])),
     )
-
-
-def _check_carry(sub: _Subgraph, carry: Sequence[Tensor], after: Structure, before: Structure) -> None:
-    outputs = _outputs(sub.graph)[: len(carry)]
-    kinds = [(output.meta["val"].shape, output.meta["val"].dtype) for output in outputs]
-    if after != before or kinds != [(tensor.shape, tensor.dtype) for tensor in carry]:
-        raise LoopError(
-            "The carry of a loop must keep its structure, shapes and dtypes from step to step. Make Python "
-            "numbers in it tensors before the loop."
-        )
-
-
-def _outputs(graph: fx.GraphModule) -> Sequence[fx.Node]:
-    (outputs,) = next(node for node in graph.graph.nodes if node.op == "output").args
-    return list(cast("Sequence[fx.Node]", outputs))
-
-
-def _with_zero(function: Callable[..., Any]) -> Callable[..., Any]:
-    def body(carry: Any, x: Any) -> Any:
-        carry, y = function(carry, x)
-        return carry, (y, torch.zeros(()))
-
-    return body
-
-
-def _distinct(init: Any) -> tuple[list[Tensor], Structure]:
-    """Take a carry apart, so that no two of its tensors share memory."""
-    tensors, structure = take_apart(init, once=False)
-    return unaliased([in_row_major_order(tensor) for tensor in tensors], ()), structure
 
 
 def _chosen(predicate: Tensor, yes: Any, no: Any) -> Any:

@@ -69,7 +69,7 @@ def staged_graph(
 ) -> fx.GraphModule:
     """Return the operations of a function from tensors to tensors, which may still hold tensors."""
     try:
-        with _staging(), IndexingByTensors():
+        with staging(), IndexingByTensors():
             trace = make_fx(function, _DECOMPOSITIONS, tracing_mode="fake", _allow_non_fake_inputs=True)
             return trace(*tensors)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
@@ -87,7 +87,8 @@ def is_staging() -> bool:
 
 
 @contextmanager
-def _staging() -> Iterator[None]:
+def staging() -> Iterator[None]:
+    """Have loops know that a function is being staged, while the block runs."""
     token = _is_staging.set(True)
     try:
         yield
