@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 from gen_core.layout import in_row_major_order, unaliased
 from gen_core.structure import Structure
 from gen_torch.errors import LoopError
-from gen_torch.layers import down_to
+from gen_torch.layers import at, down_to
 from gen_torch.staging import lift
 
 
@@ -44,7 +44,8 @@ def subgraph(body: Callable[..., list[Tensor]], examples: Sequence[Tensor]) -> S
         node.meta["val"] = example  # what was noted of inputs is wrapped by the transforms
     with down_to(0):
         # An operation, so that a captured tensor is known to the function that is being staged.
-        captured = tuple(unaliased([tensor.detach() for tensor in lift(graph)], examples))
+        given = [at(example, 0) for example in examples]
+        captured = tuple(unaliased([tensor.detach() for tensor in lift(graph)], given))
     copy_views_of_inputs(graph)
     return Subgraph(graph, captured)
 
