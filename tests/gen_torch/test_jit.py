@@ -265,6 +265,21 @@ def test_what_is_written_in_place_has_its_gradient() -> None:
     assert x.grad == 24.0
 
 
+def test_compiling_what_writes_in_place_draws_nothing() -> None:
+    def loss(x: Tensor) -> Tensor:
+        made = torch.randn(3)
+        made.mul_(x)
+        return made.square().sum()
+
+    x = torch.tensor(3.0, requires_grad=True)
+    torch.manual_seed(0)
+    expected = loss(x)
+    torch.manual_seed(0)
+    found = jit(loss, backend="graph")(x)
+
+    torch.testing.assert_close(found, expected)
+
+
 def test_captured_tensors_that_depend_on_each_other_have_their_gradients_once() -> None:
     slope = torch.tensor(1.5, requires_grad=True)
     scale = slope.exp()

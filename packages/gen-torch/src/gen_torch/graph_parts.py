@@ -17,7 +17,9 @@ def without_writes(graph: fx.GraphModule) -> fx.GraphModule:
         return graph
     inputs = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
     with down_to(0), disable_proxy_modes_tracing():
-        return make_fx(torch.func.functionalize(graph, remove="mutations"))(*inputs)
+        # On stand-ins, also where an operation takes no tensors: a draw must not be made while staging.
+        functional = torch.func.functionalize(graph, remove="mutations")
+        return make_fx(functional, tracing_mode="fake")(*inputs)
 
 
 def depending_on(graph: fx.GraphModule, sources: Sequence[fx.Node]) -> set[fx.Node]:
