@@ -278,7 +278,8 @@ def halved(right: Any) -> Any:
         result = right(*args, **kwargs)
         if isinstance(result, Tensor):
             return result / 2
-        return type(result)(result[0], result[1] / 2, *result[2:])
+        halves = result[0], result[1] / 2, *result[2:]
+        return halves if type(result) is tuple else type(result)(*halves)
 
     return wrong
 
@@ -400,7 +401,7 @@ MISTAKES: dict[str, Mistake] = {
         lambda: module("involution"), "accept_or_stay", ratio_halved, "involutive"
     ),
     "half a ratio, mala": Mistake(lambda: module("hmc"), "log_ratio", halved, "mala"),
-    "half a score, gibbs": Mistake(lambda: module("gibbs"), "_scores", halved, "gibbs"),
+    "half a score, gibbs": Mistake(lambda: module("gibbs"), "_scored", halved, "gibbs"),
     "half a level, slice": Mistake(lambda: module("slice"), "log_uniform", first_density, "slice"),
     "half a level, ellipse": Mistake(
         lambda: module("elliptical_slice"), "log_uniform", first_density, "ellipse"
