@@ -323,6 +323,22 @@ def test_elements_with_different_supports_are_enumerated_together_or_not_at_all(
         gibbs(model.simulate(torch.arange(1, 30)), select("z"))
 
 
+def test_many_choices_with_one_value_have_few_combinations() -> None:
+    @gen
+    def model() -> None:
+        for i in range(20):
+            uniform_discrete(2, 2) @ ("fixed", i)
+        flag = bernoulli(0.5) @ "flag"
+        normal(torch.where(flag, 3.0, -3.0), 1.0) @ "y"
+
+    trace, _ = model.generate({"flag": False, "y": 3.0})
+
+    moved, info = gibbs(trace, select("fixed", "flag"))
+
+    assert info.num_values == 2
+    assert moved["flag"]  # of odds exp(18)
+
+
 def test_too_many_choices_at_their_own_addresses_are_an_error() -> None:
     @gen
     def model() -> None:

@@ -24,7 +24,7 @@ from gen_inflib.position_errors import EnumerationError
 MAX_COMBINATIONS = 4096
 """So many combinations of the values of finite choices are scored one and all."""
 FEW_PATHS = 12
-"""More choices of two values or more have more combinations."""
+"""More choices, of two values each, have more combinations; they are not looked at one by one."""
 ROUNDING = 1e-4
 """By how much scores that should be the same may differ, relative to their size."""
 
@@ -100,8 +100,9 @@ class Enumeration:
         if not self.paths:
             raise EnumerationError(f"{self.model} has no choice that {selection!r}{purpose.where} selects.")
         self._elements: Elements | None = None
-        together = [finite(trace, path) for path in self.paths[: FEW_PATHS + 1]]
-        if math.prod(found.num_values for found in together) > MAX_COMBINATIONS:
+        are_few = len(self.paths) <= FEW_PATHS
+        together = [finite(trace, path) for path in self.paths] if are_few else []
+        if not are_few or math.prod(found.num_values for found in together) > MAX_COMBINATIONS:
             self._elements, rest = elements_of(trace, self.paths)
             together = [finite(trace, path) for path in rest]
         each = [] if self._elements is None else self._elements.finite
