@@ -323,6 +323,37 @@ def test_elements_with_different_supports_are_enumerated_together_or_not_at_all(
         gibbs(model.simulate(torch.arange(1, 30)), select("z"))
 
 
+def test_elements_of_a_map_with_different_supports_are_not_enumerated_side_by_side() -> None:
+    @gen
+    def draw(high: Tensor) -> Tensor:
+        z = uniform_discrete(0, high) @ "z"
+        return normal(z, 1.0) @ "y"
+
+    alike = Map(draw).simulate(torch.full((30,), 3))
+    different = Map(draw).simulate(torch.arange(1, 31))
+
+    assert gibbs(alike, select((ANY, "z")))[1].num_values == 5
+    with pytest.raises(EnumerationError, match="of the elements of draw have different supports"):
+        gibbs(different, select((ANY, "z")))
+
+
+def test_a_map_of_a_distribution_is_enumerated() -> None:
+    @gen
+    def model() -> None:
+        flags = Map(bernoulli)(torch.full((20,), 0.3)) @ "flags"
+        normal(torch.stack(list(flags)) * 4.0, torch.ones(20)) @ "ys"
+
+    @gen
+    def alone() -> None:
+        Map(bernoulli)(torch.linspace(0.1, 0.9, 20)) @ "flags"
+
+    with pytest.raises(EnumerationError, match="depend on each other"):
+        gibbs(model.simulate(), select("flags"))
+    moved, info = gibbs(alone.simulate(), select("flags"))
+    assert info.num_values == 3
+    torch.testing.assert_close(info.log_conditional, moved.score)
+
+
 def test_many_choices_with_one_value_have_few_combinations() -> None:
     @gen
     def model() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from gen_core import ChoiceMap, ChoiceTrace, Path, Trace, rows
 from gen_core.choicemap_build import from_paths, graft
 from gen_core.totals import total, total_dtype
-from gen_inflib.finite import Finite, finite
+from gen_inflib.finite import Finite, finite, refuse_different_supports
 
 
 class Scores(NamedTuple):
@@ -100,6 +100,8 @@ class _OfCallee:
         self._keys: list[Any] | None = None
         if indices is not None and len(indices) < len(batch):
             self._keys, self._index = indices, torch.tensor(indices, device=batch.score.device)
+        for path in paths:
+            refuse_different_supports(batch, path, batch.wide.gen_fn.name)
         first = batch[0] if self._keys is None else batch[self._keys[0]]
         self.finite = [finite(first, path) for path in paths]
         self.size = len(batch) if self._keys is None else len(self._keys)

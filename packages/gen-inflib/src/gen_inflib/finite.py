@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gen_core import Path, Trace
+from gen_core import Path, Trace, TraceBatch, batch
 from gen_core.address import show
 from gen_core.readable import values_are_readable
 from gen_core.shapes import shape_of
@@ -85,9 +85,33 @@ def _of_first_element(choice: Trace[Any]) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def refuse_different_supports(traces: TraceBatch[Any], path: Path, model: str) -> None:
+    """Raise EnumerationError unless a choice has the same support in every trace of a batch."""
+
+    def bounds(trace: Trace[Any]) -> list[Tensor]:
+        choice = trace.subtrace(path)
+        family: Any = choice.gen_fn.family  # type: ignore[attr-defined]
+        return [torch.zeros(()), *_bounds(family.support(*choice.call.args, **choice.call.kwargs))]
+
+    every: Any = batch(bounds)
+    found: list[Tensor] = every(traces)[1:]
+    if not all(map(_is_constant, found)):
+        raise EnumerationError(
+            f"The choices at {show(path)} of the elements of {model} have different supports, or bounds that "
+            f"are tensors, which cannot be compared in a batch or a program. Enumerate fewer at a time, or "
+            f"make the bounds Python numbers."
+        )
+
+
 def _is_uniform(support: Any) -> bool:
     """Return whether no bound of a support differs between the elements of a choice."""
-    bounds = [bound for bound in vars(support).values() if isinstance(bound, Tensor) and bound.numel() > 1]
-    if not bounds:
-        return True
-    return values_are_readable() and all(bool((bound == bound.flatten()[0]).all()) for bound in bounds)
+    return all(map(_is_constant, _bounds(support)))
+
+
+def _bounds(support: Any) -> list[Tensor]:
+    return [bound for bound in vars(support).values() if isinstance(bound, Tensor)]
+
+
+def _is_constant(bound: Tensor) -> bool:
+    """Return whether all elements are one number, as far as that can be read."""
+    return bound.numel() < 2 or (values_are_readable() and bool((bound == bound.flatten()[0]).all()))
